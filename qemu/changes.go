@@ -20,6 +20,8 @@ type change struct {
 	Since Version       // first release with the new behaviour, by major and minor number
 	Cite  string        // file and function, or commit
 	Old   func(*Traits) // restores what came before
+	// TDXOnly says that only the out-of-tree TDX builds of before Since had the old behaviour.
+	TDXOnly bool
 }
 
 // changes is sorted newest first.
