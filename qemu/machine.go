@@ -195,6 +195,19 @@ const (
 type SMBIOSOptions struct {
 	Fields map[int][]KeyValue
 	UUID   string // -uuid
+	// Options are the same options one by one, in command-line order: QEMU makes one structure for each option of
+	// types 8, 9 and 41, which Fields cannot tell apart.
+	Options []SMBIOSOption
+	// EntryPoint is -machine smbios-entry-point-type, "32", "64" or "auto"; empty is the machine type's default.
+	EntryPoint string
+}
+
+// An SMBIOSOption is one -smbios option: type=N with fields, or file=.
+type SMBIOSOption struct {
+	Type    int        // type=; without meaning for file=
+	Fields  []KeyValue // without type=, in order
+	File    string     // file=, the path as given; empty for fields
+	Content []byte     // content of File, nil until somebody reads it
 }
 
 // A KeyValue is one property of an option.
