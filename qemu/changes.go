@@ -12,6 +12,10 @@ type Traits struct {
 	NoCPUScanEject bool // the CPU scan method CSCN lacks the eject branch
 	PRESInit       bool // the CPU hotplug device PRES has an _INI
 	SerialPlainIRQ bool // COM ports have an IRQ descriptor without flags
+
+	// SMBIOS.
+	SMBIOSFamilyOther bool // type 4 Processor Family is 1, not 0xfe with the family in Processor Family 2
+	SMBIOSCapCounts   bool // a 2.8 table caps core and thread counts at 255 instead of being refused
 }
 
 // A change is one alteration of guest-visible behaviour between releases.
@@ -25,4 +29,10 @@ type change struct {
 }
 
 // changes is sorted newest first.
-var changes = []change{}
+var changes = []change{
+	{
+		ID: "smbios.type4", Since: Version{Major: 9},
+		Cite: "hw/smbios/smbios.c, smbios_build_type_4_table: 8.1.0 and 10.2.2; tables of 7.2.22",
+		Old:  func(t *Traits) { t.SMBIOSFamilyOther, t.SMBIOSCapCounts = true, true },
+	},
+}
