@@ -2,7 +2,10 @@ package bin
 
 // Every bound on the size of an input, with its reason. A reader that hits one returns an error; it never shortens.
 const (
-	MaxFirmware = 64 << 20  // bytes; QEMU's largest -bios region is 16 MiB, vendors' flash images reach 32 MiB
-	MaxKernel   = 512 << 20 // bytes; a distribution kernel has 15 MiB, a UKI with its initrd some 200 MiB
-	MaxEventLog = 16 << 20  // bytes; QEMU and OVMF reserve 64 KiB, the largest log seen has 1 MiB
+	MaxFirmware  = 64 << 20  // bytes; QEMU's largest -bios region is 16 MiB, vendors' flash images reach 32 MiB
+	MaxKernel    = 512 << 20 // bytes; a distribution kernel has 15 MiB, a UKI with its initrd some 200 MiB
+	MaxLogEvents = 64 << 10  // a boot with GRUB logs a hundred events
+	MaxEventLog  = 16 << 20  // bytes; QEMU and OVMF reserve 64 KiB, the largest log seen has 1 MiB
+	MaxJSON      = 4 << 20   // bytes of a metadata.json or vm_config; the largest seen, with measurements inside, has 8 KiB
+	MaxSums      = 64 << 10  // bytes of a sha256sum.txt; an image lists ten files
 )
