@@ -1,5 +1,3 @@
-// Package ovmf reads OVMF flash images: the GUIDed table, firmware volumes with their files, the variable store, and
-// facts about the build that its bytes decide.
 package ovmf
 
 import (
