@@ -8,4 +8,5 @@ const (
 	MaxEventLog  = 16 << 20  // bytes; QEMU and OVMF reserve 64 KiB, the largest log seen has 1 MiB
 	MaxJSON      = 4 << 20   // bytes of a metadata.json or vm_config; the largest seen, with measurements inside, has 8 KiB
 	MaxSums      = 64 << 10  // bytes of a sha256sum.txt; an image lists ten files
+	MaxSMBIOS    = 16 << 20  // bytes of SMBIOS tables; 4096 sockets and 64 TiB of 16 GiB devices make 0.5 MiB
 )
