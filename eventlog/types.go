@@ -101,6 +101,16 @@ func (t Type) String() string {
 	return fmt.Sprintf("0x%08x", uint32(t))
 }
 
+// Known reports whether the TCG has a name for the type.
+func (t Type) Known() bool {
+	for _, n := range typeNames {
+		if n.t == t {
+			return true
+		}
+	}
+	return false
+}
+
 // MarshalText returns what String returns.
 func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
