@@ -42,7 +42,7 @@ var layouts = map[uint8]layout{
 		{0x08, 1, text, "BIOS Release Date"}, {0x09, 1, hexadecimal, "BIOS ROM Size"}, {0x0a, 8, hexadecimal, "BIOS Characteristics"},
 		{0x12, 2, hexadecimal, "BIOS Characteristics Extension"}, {0x14, 1, decimal, "Platform Firmware Major Release"},
 		{0x15, 1, decimal, "Platform Firmware Minor Release"}, {0x16, 1, decimal, "Embedded Controller Major Release"},
-		{0x17, 1, decimal, "Embedded Controller Minor Release"}}},
+		{0x17, 1, decimal, "Embedded Controller Minor Release"}, {0x18, 2, hexadecimal, "Extended BIOS ROM Size"}}},
 	1: {"System Information", []layoutField{
 		{0x04, 1, text, "Manufacturer"}, {0x05, 1, text, "Product Name"}, {0x06, 1, text, "Version"}, {0x07, 1, text, "Serial Number"},
 		{0x08, 16, uuid, "UUID"}, {0x18, 1, decimal, "Wake-up Type"}, {0x19, 1, text, "SKU Number"}, {0x1a, 1, text, "Family"}}},

@@ -77,13 +77,14 @@ func appendBIOS(out []byte, taken []bool, fw FirmwareInfo) ([]byte, error) {
 	if handle == len(taken) {
 		return nil, malformed(0, "Handle", bin.ErrUnsupported, "the first %d handles are taken, want one for type 0", len(taken))
 	}
-	out = append(out, 0, 24, uint8(handle), 0,
+	out = append(out, 0, 26, uint8(handle), 0,
 		1, 2, // Vendor, BIOS Version
 		0x00, 0xe8, // BIOS Starting Address Segment
 		3, 0, // BIOS Release Date, BIOS ROM Size
 		1<<3, 0, 0, 0, 0, 0, 0, 0, // BIOS Characteristics: not supported
 		0, 1<<2|1<<3|1<<4, // extension: targeted content distribution, UEFI, virtual machine
-		0, 0, 0xff, 0xff) // releases of the firmware and of an embedded controller
+		0, 0, 0xff, 0xff, // releases of the firmware and of an embedded controller
+		0, 0) // Extended BIOS ROM Size
 	for _, s := range []struct{ what, text, otherwise string }{
 		{"PcdFirmwareVendor", fw.Vendor, unknownText},
 		{"PcdFirmwareVersionString", fw.Version, unknownText},
