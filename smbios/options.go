@@ -1,6 +1,7 @@
 package smbios
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -102,10 +103,10 @@ func defaultOptions(m *qemu.Machine) *options {
 // QEMU 10.2.2, hw/smbios/smbios.c, smbios_entry_add.
 func readOptions(m *qemu.Machine) (*options, error) {
 	o := defaultOptions(m)
-	uuids := []string{m.SMBIOS.UUID}
+	id := m.SMBIOS.UUID
 	var fields [256]bool
-	for i := range m.SMBIOS.Options {
-		opt := &m.SMBIOS.Options[i]
+	for i := range m.SMBIOS.Entries {
+		opt := &m.SMBIOS.Entries[i]
 		if opt.File != "" || opt.Content != nil {
 			if err := o.addBlob(opt, &fields); err != nil {
 				return nil, err
@@ -122,17 +123,20 @@ func readOptions(m *qemu.Machine) (*options, error) {
 		fields[opt.Type] = true
 		o.read(&r, m)
 		if opt.Type == 1 {
-			uuids = append(uuids, r.str("uuid", ""))
+			own := r.str("uuid", "")
+			id = cmp.Or(m.SMBIOS.UUID, own, id)
 		}
 		r.checkKeys()
 		if r.err != nil {
 			return nil, r.err
 		}
 	}
-	if err := o.setUUID(uuids); err != nil {
-		return nil, err
-	}
 	var err error
+	if id != "" {
+		if o.uuid, err = parseUUID(id); err != nil {
+			return nil, &qemu.OptionError{Option: "-uuid", Arg: id, Msg: err.Error(), Err: qemu.ErrUsage}
+		}
+	}
 	o.ipmi, err = ipmiDevices(m)
 	return o, err
 }
@@ -287,7 +291,7 @@ func rootDevice(root *qemu.Bus, id string) (bus, devfn uint8, ok bool) {
 }
 
 // addBlob takes a file= option, whose structures come before QEMU's own and replace them by type.
-func (o *options) addBlob(opt *qemu.SMBIOSOption, fields *[256]bool) error {
+func (o *options) addBlob(opt *qemu.SMBIOSEntry, fields *[256]bool) error {
 	refuse := func(err error, format string, args ...any) error {
 		return &qemu.OptionError{Option: "-smbios", Arg: "file=" + opt.File, Msg: fmt.Sprintf(format, args...), Err: err}
 	}
@@ -305,29 +309,6 @@ func (o *options) addBlob(opt *qemu.SMBIOSOption, fields *[256]bool) error {
 	o.blobs = append(o.blobs, opt.Content...)
 	o.blobCount++
 	o.blobLargest = max(o.blobLargest, len(opt.Content))
-	return nil
-}
-
-// setUUID takes the UUID of -uuid and of type=1,uuid=. In QEMU the last of them holds, but their order is lost here.
-func (o *options) setUUID(uuids []string) error {
-	var text string
-	for _, s := range uuids {
-		if s == "" {
-			continue
-		}
-		if text != "" && !strings.EqualFold(s, text) {
-			return &qemu.OptionError{Option: "-uuid", Arg: text, Msg: "another option says " + s, Err: qemu.ErrUnsupported}
-		}
-		text = s
-	}
-	if text == "" {
-		return nil
-	}
-	id, err := parseUUID(text)
-	if err != nil {
-		return &qemu.OptionError{Option: "-uuid", Arg: text, Msg: err.Error(), Err: qemu.ErrUsage}
-	}
-	o.uuid = id
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 
 // A reader takes fields out of one -smbios option and keeps the first thing that is wrong.
 type reader struct {
-	opt   *qemu.SMBIOSOption
+	opt   *qemu.SMBIOSEntry
 	known []string // keys that were asked for
 	err   error
 }
