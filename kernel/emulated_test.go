@@ -127,8 +127,11 @@ func rtmr2(t *testing.T, firmware string, v bootVector, img *kernel.Image) []str
 	if firmware < "ovmf-2025.08" && strings.HasPrefix(firmware, "ovmf-") {
 		order = kernel.InitrdAfter
 	}
+	if v.Initrd == "" {
+		order = kernel.NoInitrd
+	}
 	var out []string
-	opts, err := kernel.LoadOptions(v.Cmdline, v.Initrd != "", order, false)
+	opts, err := kernel.LoadOptions(v.Cmdline, order)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -10,30 +11,32 @@ type InitrdOrder uint8
 
 // The orders.
 const (
-	InitrdAfter  InitrdOrder = iota // " initrd=initrd" behind the command line, up to edk2-stable202505
+	NoInitrd     InitrdOrder = iota // there is no initrd, so no words
+	InitrdAfter                     // " initrd=initrd" behind the command line, up to edk2-stable202505
 	InitrdBefore                    // "initrd=initrd " before it, from edk2-stable202508
 )
 
-// ErrCmdline is returned for a command line that no QEMU can be given.
+// ErrCmdline is returned for a command line that QEMU cannot be given.
 var ErrCmdline = errors.New("command line holds a NUL byte")
 
 // LoadOptions returns what OVMF hands to a kernel as load options, and the kernel's EFI stub measures: the command
-// line with the words for the initrd, each byte of it widened to 16 bits (UTF-8 is not decoded), and a NUL. With no
-// command line, no initrd and no shim it returns nil: load options of size 0 are not measured.
-// edk2-stable202505 and later, OvmfPkg/Library/X86QemuLoadImageLib/X86QemuLoadImageLib.c, QemuLoadKernelImage.
-func LoadOptions(cmdline string, initrd bool, order InitrdOrder, shim bool) ([]byte, error) {
-	if strings.IndexByte(cmdline, 0) >= 0 {
-		return nil, ErrCmdline
+// line with the words for the initrd, each byte of it widened to 16 bits (UTF-8 is not decoded), and a NUL. With an
+// empty command line and no initrd it returns nil: load options of size 0 are not measured.
+//
+// A shim gets "kernel " in front of the same text and takes it off again before it starts the kernel, so the kernel
+// measures the same bytes. Whether it measures the lone NUL that is left of an empty text is not known.
+// edk2-stable202502, OvmfPkg/Library/X86QemuLoadImageLib/X86QemuLoadImageLib.c, QemuLoadKernelImage; the order is that
+// of edk2-stable202508 and later where it is InitrdBefore.
+func LoadOptions(cmdline string, order InitrdOrder) ([]byte, error) {
+	if at := strings.IndexByte(cmdline, 0); at >= 0 {
+		return nil, fmt.Errorf("%w, at byte %d", ErrCmdline, at)
 	}
 	text := cmdline
-	switch {
-	case initrd && order == InitrdBefore:
+	switch order {
+	case InitrdBefore:
 		text = "initrd=initrd " + cmdline
-	case initrd:
+	case InitrdAfter:
 		text = cmdline + " initrd=initrd"
-	}
-	if shim {
-		text = "kernel " + text
 	}
 	if text == "" {
 		return nil, nil

@@ -22,7 +22,9 @@ const maxWindow = 256 << 20
 // ErrTooLarge is returned when a stream holds more than the caller's limit.
 var ErrTooLarge = errors.New("decompressed data is larger than allowed")
 
-// A Format is a compression format, told by its magic bytes.
+// A Format is a compression format, told by its magic bytes. Of gzip, lzma, xz and zstd NewReader reads one stream, and
+// takes no byte behind its end from an io.ByteReader. Of bzip2 and lz4 it reads streams one behind the other to the end
+// of the input, and reports anything else there as an error, save for zero bytes behind lz4.
 type Format struct {
 	Name  string // as `file` calls it: "gzip", "zstd", ...
 	magic []byte
@@ -33,13 +35,12 @@ type Format struct {
 var formats = []Format{
 	{"gzip", []byte{0x1f, 0x8b}, func(r io.Reader) (io.ReadCloser, error) { return gzipMember(r) }},
 	{"bzip2", []byte("BZh"), func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(bzip2.NewReader(r)), nil }},
-	{"xz", []byte{0xfd, '7', 'z', 'X', 'Z', 0}, func(r io.Reader) (io.ReadCloser, error) {
-		x, err := xz.ReaderConfig{DictCap: maxWindow, SingleStream: true}.NewReader(r)
+	{"xz", xzMagic, func(r io.Reader) (io.ReadCloser, error) {
+		x, err := xz.ReaderConfig{DictCap: lzma.MinDictCap, SingleStream: true}.NewReader(newXZStream(r))
 		return nopCloser(x, err)
 	}},
 	{"lz4", []byte{0x02, 0x21, 0x4c, 0x18}, func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(lz4.NewReader(r)), nil }},
-	{"lz4", []byte{0x04, 0x22, 0x4d, 0x18}, func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(lz4.NewReader(r)), nil }},
-	{"zstd", []byte{0x28, 0xb5, 0x2f, 0xfd}, Zstd},
+	{"zstd", zstdMagic, func(r io.Reader) (io.ReadCloser, error) { return Zstd(newZstdFrame(r)) }},
 	{"lzma", []byte{0x5d, 0x00, 0x00}, func(r io.Reader) (io.ReadCloser, error) {
 		x, err := lzma.ReaderConfig{DictCap: maxWindow}.NewReader(r)
 		return nopCloser(x, err)
