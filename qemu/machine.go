@@ -165,6 +165,9 @@ type PCIDevice struct {
 	ExtraRoot     *Bus   // root bus of a pxb, nil for others
 	Pref64Reserve uint64 // pref64-reserve= of a port; 0 without
 	Pref32Reserve uint64
+	MemReserve    uint64 // mem-reserve=; 0 without
+	BusReserve    int    // bus-reserve=; 0 without
+	SHPC          bool   // the bridge has a hotplug controller of its own
 	Props         map[string]string
 }
 
