@@ -27,10 +27,10 @@ type Traits struct {
 // A change is one alteration of guest-visible behaviour between releases.
 type change struct {
 	ID    string
-	Since Version       // first release with the new behaviour, by major and minor number
+	Since Version       // first release with the new behaviour
 	Cite  string        // file and function, or commit
 	Old   func(*Traits) // restores what came before
-	// Backports are older series, by major and minor number, that have the new behaviour too.
+	// Backports are releases of older series from which on those series have the new behaviour too.
 	Backports []Version
 	// TDXOnly says that only the out-of-tree TDX builds of before Since had the old behaviour.
 	TDXOnly bool
@@ -54,8 +54,8 @@ var changes = []change{
 		Old:  func(t *Traits) { t.NoCPUScanEject = true },
 	},
 	{
-		ID: "acpi.pdsm-label", Since: Version{Major: 9, Minor: 1}, Backports: []Version{{Major: 7, Minor: 2}},
-		Cite: "hw/acpi/pcihp.c, aml_pci_pdsm: 10.2.2; Debian's v7.2.16.diff; tables of 9.0.2, 9.2.1 and 7.2.22",
+		ID: "acpi.pdsm-label", Since: Version{Major: 9, Minor: 2, Micro: 1}, Backports: []Version{{Major: 7, Minor: 2, Micro: 16}},
+		Cite: "hw/acpi/pcihp.c, aml_pci_pdsm: 10.2.2; v7.2.16 in Debian's 7.2; tables of 9.0.2, of 9.2.1 and of 7.2.22",
 		Old:  func(t *Traits) { t.OldPDSM = true },
 	},
 	{
@@ -90,4 +90,17 @@ var changes = []change{
 			t.HotplugInDevices, t.PDSMClearFirst, t.NoEDSM, t.PCI0Address = true, true, true, true
 		},
 	},
+}
+
+// oldIn reports whether a release has the behaviour from before the change.
+func (c *change) oldIn(v Version) bool {
+	if c.TDXOnly && !v.TDX {
+		return false
+	}
+	for _, b := range c.Backports {
+		if v.Major == b.Major && v.Minor == b.Minor {
+			return v.Micro < b.Micro
+		}
+	}
+	return v.Less(c.Since) || v.Major == c.Since.Major && v.Minor == c.Since.Minor && v.Micro < c.Since.Micro
 }

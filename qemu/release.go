@@ -147,7 +147,7 @@ func neighbours(v Version) []string {
 func traitsOf(v Version) Traits {
 	var t Traits
 	for _, c := range changes {
-		if v.Less(c.Since) && (v.TDX || !c.TDXOnly) {
+		if c.oldIn(v) {
 			c.Old(&t)
 		}
 	}
