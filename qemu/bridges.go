@@ -185,6 +185,5 @@ func addPXB(d *deviceBuild) error {
 	x.root, x.extra = true, true
 	x.pci.Extra, x.pci.BusNr, x.pci.NUMANode = true, uint8(nr), node
 	d.dev.ExtraRoot = x.pci
-	d.b.pxbs++
 	return nil
 }

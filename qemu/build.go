@@ -81,6 +81,8 @@ func (b *builder) buildBuiltIn() error {
 		}
 		dev := &PCIDevice{Driver: f.driver, Slot: f.slot, Function: f.fn, Multifunction: f.multi, BuiltIn: true,
 			Kind: f.kind, BARs: f.bars, Hotpluggable: f.driver == "ich9-ahci" || f.driver == "ich9-usb-ehci1"}
+		b.order++
+		dev.Order = b.order
 		root.slots[dev.Devfn()] = dev
 	}
 	for _, dev := range root.slots {
@@ -192,6 +194,8 @@ func (d *deviceBuild) makePCI() error {
 	if err := d.place(); err != nil {
 		return err
 	}
+	d.b.order++
+	d.dev.Order = d.b.order
 	if m.Size != nil {
 		bars, err := m.Size(d)
 		if err != nil {

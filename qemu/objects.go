@@ -157,8 +157,9 @@ var smbiosKeys = map[int][]string{
 // readSMBIOS notes -smbios type=N,... Follows QEMU 10.2, hw/smbios/smbios.c, smbios_entry_add.
 func (b *builder) readSMBIOS(arg string) error {
 	p := parseProps(arg, "")
-	if _, ok := p.get("file"); ok {
-		return unsupportedErr("-smbios", arg, "file= replaces tables by a binary, which is not modelled")
+	if file, ok := p.get("file"); ok {
+		b.m.SMBIOS.Entries = append(b.m.SMBIOS.Entries, SMBIOSEntry{File: file})
+		return nil
 	}
 	v, ok := p.get("type")
 	if !ok {
@@ -176,8 +177,11 @@ func (b *builder) readSMBIOS(arg string) error {
 	if err := checkKeys("-smbios", arg, p, append(keys, "type")...); err != nil {
 		return err
 	}
-	if u, ok := p.get("uuid"); ok && t == 1 && !isUUID(u) {
-		return usageErr("-smbios", arg, "uuid=%s is not a UUID", u)
+	if u, ok := p.get("uuid"); ok && t == 1 {
+		if !isUUID(u) {
+			return usageErr("-smbios", arg, "uuid=%s is not a UUID", u)
+		}
+		b.m.SMBIOS.UUID = strings.ToLower(u)
 	}
 	s := &b.m.SMBIOS
 	if s.Fields == nil {

@@ -57,7 +57,7 @@ type builder struct {
 	buses      []*bus // every bus that a device can be put on
 	serialUsed map[int]bool
 	serialNext int
-	pxbs       int
+	order      int                  // PCI functions made so far
 	chassis    map[[2]uint64]string // which port has which chassis and slot number
 }
 
