@@ -23,8 +23,8 @@ var otherDevices = []deviceModel{
 	{Name: "tpm-crb", Bus: onNone, Apply: func(d *deviceBuild) error { return setTPM(d, TPMCRB) }, Why: "TPM2 table and DSDT"},
 	{Name: "vmgenid", Bus: onNone, Apply: addVMGenID, Why: "SSDT"},
 	{Name: "vmcoreinfo", Bus: onNone, Why: "a fw_cfg file that firmware does not read"},
-	{Name: "ipmi-bmc-sim", Bus: onNone, Why: "the BMC behind an IPMI interface"},
-	{Name: "ipmi-bmc-extern", Bus: onNone, Why: "the BMC behind an IPMI interface"},
+	{Name: "ipmi-bmc-sim", Bus: onNone, Apply: checkBMC, Why: "the BMC behind an IPMI interface"},
+	{Name: "ipmi-bmc-extern", Bus: onNone, Apply: checkBMC, Why: "the BMC behind an IPMI interface"},
 	{Name: "intel-iommu", Bus: onSystem, Apply: addIntelIOMMU, Why: "DMAR table"},
 	{Name: "loader", Bus: onNone, Apply: refuseDevice("puts a file into the guest's memory, which is not modelled")},
 	{Name: "amd-iommu", Bus: onSystem, Apply: refuseDevice("the IVRS table is not modelled")},
@@ -65,6 +65,14 @@ func refuseDevice(why string) func(*deviceBuild) error {
 // addISA notes a device that the DSDT describes.
 func addISA(d *deviceBuild) error {
 	d.b.m.ISA = append(d.b.m.ISA, ISADevice{Driver: d.model.Name, Props: d.props.asMap()})
+	return nil
+}
+
+// checkBMC refuses a BMC whose address is not the default: SMBIOS type 38 of its interface shows it.
+func checkBMC(d *deviceBuild) error {
+	if a := d.props.str("slave_addr"); a != "" {
+		return unsupportedErr(d.option, d.arg, "slave_addr=%s is not modelled", a)
+	}
 	return nil
 }
 
