@@ -67,8 +67,9 @@ func machineOf(t testing.TB, raw []byte, release string) (*qemu.Machine, acpi.Ch
 	return m, acpi.Chipset{PMBase: uint32(number(t, c.Firmware.PMBASE)), PCIEXBAR: number(t, c.Firmware.PCIEXBAR), Functions: p}, nil
 }
 
-// refused lists the cases that cannot be built, by what the error must name. Everything else must be equal.
-var refused = map[string]string{}
+// newerType is the error about the cases of the like- archives whose machine type is newer than the release that they
+// stand for: they come from a newer QEMU.
+const newerType = "has no such machine type"
 
 // TestCorpus builds the files of every case from its command line and compares them with real QEMU's.
 func TestCorpus(t *testing.T) {
@@ -76,7 +77,7 @@ func TestCorpus(t *testing.T) {
 		t.Run(corpus.name, func(t *testing.T) {
 			t.Parallel()
 			cases, names := fixtures.Cases(t, filepath.Join(fixtures.Dir(), "acpi", corpus.name+".tar.zst"))
-			equal, total := 0, 0
+			equal, newer, total := 0, 0, 0
 			for _, name := range names {
 				files := cases[name]
 				if _, ok := files["tables.bin"]; !ok {
@@ -89,9 +90,10 @@ func TestCorpus(t *testing.T) {
 					b, err = acpi.Build(m, chip)
 				}
 				if err != nil {
-					if want, ok := refused[name]; !ok || !strings.Contains(err.Error(), want) {
+					if !strings.HasPrefix(corpus.name, "like-") || !strings.Contains(err.Error(), newerType) {
 						t.Errorf("%s: %v", name, err)
 					}
+					newer++
 					continue
 				}
 				diff := difference("tables", b.Tables, files["tables.bin"])
@@ -102,7 +104,7 @@ func TestCorpus(t *testing.T) {
 				}
 				equal++
 			}
-			t.Logf("%d of %d shapes are equal to real QEMU's", equal, total)
+			t.Logf("%d of %d shapes are equal to real QEMU's; %d have a machine type that the release lacks", equal, total, newer)
 			if total == 0 {
 				t.Error("the archive holds no case")
 			}

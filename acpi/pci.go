@@ -86,7 +86,8 @@ func (s *state) deviceBody(d *qemu.PCIDevice) error {
 	switch d.Kind {
 	case qemu.ISABridge:
 		return s.isaBridge()
-	case qemu.VGA:
+	}
+	if hasVGAStates(d) {
 		s.Add(vgaStates)
 	}
 	if d.Bridge != nil {
@@ -94,6 +95,10 @@ func (s *state) deviceBody(d *qemu.PCIDevice) error {
 	}
 	return nil
 }
+
+// hasVGAStates reports whether QEMU gives a function the methods of vgaStates: the standard VGA adapter and its
+// second-head variant.
+func hasVGAStates(d *qemu.PCIDevice) bool { return d.Driver == "VGA" || d.Driver == "secondary-vga" }
 
 // vgaStates are the sleep states of a VGA adapter (QEMU v10.2.2, hw/display/acpi-vga.c, build_vga_aml).
 var vgaStates = aml.Fixed(func(b *aml.Builder) {
@@ -329,7 +334,7 @@ func (s *state) callPCNTBelow(bus *qemu.Bus) {
 // skippedOld reports whether QEMU 7.2 leaves the function out: one that is not function 0, unless it is a bridge that
 // ACPI describes or has a description of its own.
 func (s *state) skippedOld(d *qemu.PCIDevice) bool {
-	described := isBridge(d) && s.m.ACPIPCIHotplug || d.Kind == qemu.VGA || d.Kind == qemu.ISABridge || d.Driver == "ICH9-SMB"
+	described := isBridge(d) && s.m.ACPIPCIHotplug || hasVGAStates(d) || d.Kind == qemu.ISABridge || d.Driver == "ICH9-SMB"
 	return d.Function != 0 && !described
 }
 

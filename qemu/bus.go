@@ -15,6 +15,7 @@ type bus struct {
 	extra    bool // the root bus of a pxb, where only bridges go
 	upstream bool // behind an upstream port
 	slot0    bool // a port's bus, with one slot
+	shpc     bool // the bus of a standard hotplug controller, whose slots start at 1
 	parent   *PCIDevice
 	path     string // Open Firmware path of what is on it, for bootorder
 	slots    [256]*PCIDevice
@@ -126,6 +127,9 @@ func (d *deviceBuild) place() error {
 		if devfn < 0 {
 			return d.usage("no slot is free on bus %s", x.name)
 		}
+	}
+	if x.shpc && devfn < 8 {
+		return d.usage("the hotplug controller of bus %s has no slot 0; give addr=1 to 31", x.name)
 	}
 	if other := x.slots[devfn]; other != nil {
 		return d.usage("slot %#x.%x of bus %s is taken by %s", devfn>>3, devfn&7, x.name, describe(other))

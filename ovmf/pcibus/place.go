@@ -204,7 +204,14 @@ func (p *placer) bus(b *qemu.Bus, nr uint8, next *int, depth int, isRoot bool) (
 		return n, fmt.Errorf("pcibus: bus %s: too many bridges behind each other: %w", b.Name, ErrUnsupported)
 	}
 	var nonPrefetch []*node
+	slot := -1 // whose function 0 is there
 	for _, d := range b.Devices {
+		if d.Function == 0 {
+			slot = int(d.Slot)
+		}
+		if slot != int(d.Slot) {
+			continue // without function 0, firmware does not look for others
+		}
 		for _, bar := range d.BARs {
 			if err := p.bar(&n, &nonPrefetch, d, bar, isRoot); err != nil {
 				return n, err
