@@ -26,6 +26,7 @@ type Traits struct {
 	KernelRandomSeed bool // a random seed is appended to the kernel
 
 	// SMBIOS.
+	HTNotInFeatures   bool // type 4 Processor ID lacks the HT bit that QEMU adds by topology
 	SMBIOSFamilyOther bool // type 4 Processor Family is 1, not 0xfe with the family in Processor Family 2
 	SMBIOSCapCounts   bool // a 2.8 table caps core and thread counts at 255 instead of being refused
 }
@@ -63,6 +64,11 @@ var changes = []change{
 		ID: "kernel.named-blobs", Since: Version{Major: 10},
 		Cite: "hw/i386/x86-common.c, x86_load_linux: 9.2.1 and 10.2.2; boots with 9.0.2 and 10.0.13",
 		Old:  func(t *Traits) { t.NoNamedBlobs = true },
+	},
+	{
+		ID: "smbios.ht", Since: Version{Major: 10},
+		Cite: "target/i386/cpu.c, x86_cpu_expand_features (10.2.2); tables of 7.2.22, Intel's 9.0.2 branch and 10.0.2",
+		Old:  func(t *Traits) { t.HTNotInFeatures = true },
 	},
 	{
 		ID: "acpi.cpu-scan", Since: Version{Major: 10},

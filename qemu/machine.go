@@ -81,8 +81,11 @@ type CPU struct {
 	Model string // "host", "max", "Skylake-Server"
 	// Known says that EAX and EDX are known; they are not for -cpu host without further word.
 	Known    bool
+	Why      string // why they are not known; empty where they are
 	EAX, EDX uint32 // CPUID leaf 1, as SMBIOS type 4 carries them
 	PhysBits int    // guest physical address bits, CPUID 0x80000008 EAX[7:0]; 0 is unknown
+	// GuestPhysBits is guest-phys-bits=, CPUID 0x80000008 EAX[23:16]; 0 where it was not given.
+	GuestPhysBits int
 	// NoHugePages1G says that the model lacks pdpe1gb, which moves OVMF's 64-bit window.
 	NoHugePages1G bool
 	AMD           bool // vendor AuthenticAMD: QEMU reserves the HyperTransport hole at 1 TiB
