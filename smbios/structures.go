@@ -225,8 +225,9 @@ func (b *builder) memory(devices uint64) {
 	}
 	// Handles of type 19 move up where those of type 17 run into them.
 	first := 0x1300 + max(0, int(devices)-0x200)
-	for i, r := range b.ram {
-		b.memoryRange(first+i, r)
+	b.memoryRange(first, 0, b.m.LowRAM())
+	if high := b.m.HighRAM(); high > 0 {
+		b.memoryRange(first+1, b.m.HighRAMBase(), high)
 	}
 }
 
@@ -262,21 +263,21 @@ func (b *builder) memoryDevice(i int, size uint64) {
 	b.end()
 }
 
-// memoryRange makes one type 19 structure.
-func (b *builder) memoryRange(handle int, r ramRange) {
+// memoryRange makes the type 19 structure of size bytes of RAM from the guest physical address start on.
+func (b *builder) memoryRange(handle int, start, size uint64) {
 	const extended = 0xffffffff // says that the extended addresses count
 	if b.skip(19) {
 		return
 	}
 	b.begin(19, 31, handle)
-	last := r.start + r.size - 1
+	last := start + size - 1
 	if last>>10 < extended {
-		b.u32(0x04, uint32(r.start>>10))
+		b.u32(0x04, uint32(start>>10))
 		b.u32(0x08, uint32(last>>10))
 	} else {
 		b.u32(0x04, extended)
 		b.u32(0x08, extended)
-		b.u64(0x0f, r.start)
+		b.u64(0x0f, start)
 		b.u64(0x17, last)
 	}
 	b.u16(0x0c, memoryArray)
