@@ -15,7 +15,9 @@ var bridgeDevices = []deviceModel{
 // secondary makes the bus behind a bridge. QEMU names it after the bridge's id.
 func secondary(d *deviceBuild, pcie bool) *bus {
 	x := d.b.newPCIBus(d.id, pcie)
-	x.path = d.bus.path + fwName(d)
+	if name, ok := fwName(d); ok {
+		x.path = d.bus.path + name
+	}
 	d.dev.Bridge = x.pci
 	return x
 }
@@ -175,6 +177,7 @@ func addPXB(d *deviceBuild) error {
 	}
 	x := d.b.newPCIBus(d.id, true)
 	x.root, x.extra = true, true
+	x.path = "/pci@i0cf8," + pxbMark(uint8(nr))
 	x.pci.Extra, x.pci.BusNr, x.pci.NUMANode = true, uint8(nr), node
 	d.dev.ExtraRoot = x.pci
 	return nil

@@ -92,7 +92,7 @@ func (b *builder) buildBuiltIn() error {
 	}
 	if b.m.SATA {
 		for i := range 6 {
-			b.addBus(&bus{name: fmt.Sprintf("ide.%d", i), kind: onIDE, max: 1, path: fmt.Sprintf("/pci@i0cf8/pci8086,2922@1f,2/drive@%x", i)})
+			b.addBus(&bus{name: fmt.Sprintf("ide.%d", i), kind: onIDE, max: 1, port: i, path: "/pci@i0cf8/pci8086,2922@1f,2"})
 		}
 	}
 	if b.m.USB {
@@ -232,7 +232,13 @@ func (b *builder) offer(d *deviceBuild) {
 		}
 		name = fmt.Sprintf("%s.%d", busBaseName(d.model.Offers), n)
 	}
-	b.addBus(&bus{name: name, kind: d.model.Offers, owner: d})
+	x := &bus{name: name, kind: d.model.Offers, owner: d}
+	if d.dev != nil && d.bus.path != "" {
+		if at, ok := fwName(d); ok {
+			x.path = d.bus.path + at
+		}
+	}
+	b.addBus(x)
 }
 
 // busBaseName is how QEMU names a bus whose device has no id.

@@ -17,7 +17,8 @@ type bus struct {
 	slot0    bool // a port's bus, with one slot
 	shpc     bool // the bus of a standard hotplug controller, whose slots start at 1
 	parent   *PCIDevice
-	path     string // Open Firmware path of what is on it, for bootorder
+	scsi     map[scsiPlace]bool // taken places of a SCSI bus
+	path     string             // Open Firmware path of what is on it, for bootorder
 	slots    [256]*PCIDevice
 	min      int // first slot given out
 	max      int // units, 0 is without limit

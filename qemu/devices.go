@@ -48,6 +48,7 @@ type deviceBuild struct {
 	id     string
 	dev    *PCIDevice // for PCI devices
 	bus    *bus
+	scsi   scsiPlace // of SCSI devices
 }
 
 func (d *deviceBuild) usage(format string, a ...any) error {

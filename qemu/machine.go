@@ -54,6 +54,8 @@ type Machine struct {
 	SMBIOS SMBIOSOptions
 	FwCfg  []FwCfgItem // user's -fw_cfg items, in command-line order
 	Boot   BootOptions
+	// BootDevices are the Open Firmware paths of what has a bootindex, first to boot first.
+	BootDevices []string
 
 	Files Files
 }

@@ -103,7 +103,11 @@ func offerAHCI(d *deviceBuild) error {
 		if name == "" {
 			name = "ide"
 		}
-		d.b.addBus(&bus{name: name + "." + string(rune('0'+i)), kind: onIDE, max: 1, owner: d, port: i})
+		x := &bus{name: name + "." + string(rune('0'+i)), kind: onIDE, max: 1, owner: d, port: i}
+		if at, ok := fwName(d); ok && d.bus.path != "" {
+			x.path = d.bus.path + at
+		}
+		d.b.addBus(x)
 	}
 	return nil
 }
