@@ -1,9 +1,6 @@
 package smbios
 
-import (
-	"fmt"
-	"strconv"
-)
+import "strconv"
 
 // Offsets and names below are those of DSP0134 3.7, chapter 7; values are those of QEMU 10.2.2, hw/smbios/smbios.c,
 // smbios_build_type_*_table.
@@ -114,7 +111,7 @@ func (b *builder) processor(socket int) error {
 		length = 48
 	}
 	b.begin(4, length, 0x400+socket)
-	b.str(0x04, limited(fmt.Sprintf("%s%2x", o.socketPrefix, socket)))
+	b.str(0x04, limited(o.socketPrefix+twoHex(socket)))
 	b.u8(0x05, 3) // Processor Type: central processor
 	if b.m.Traits.SMBIOSFamilyOther {
 		b.u8(0x06, familyOther)
@@ -322,6 +319,15 @@ func (b *builder) onboard() {
 		b.u8(0x0a, o.devfn)
 		b.end()
 	}
+}
+
+// twoHex returns n in hexadecimal, a space before a single digit.
+func twoHex(n int) string {
+	s := strconv.FormatInt(int64(n), 16)
+	if len(s) < 2 {
+		s = " " + s
+	}
+	return s
 }
 
 // limited cuts s to what fits the buffer in which QEMU puts a name together.
