@@ -10,7 +10,6 @@ import (
 const (
 	iommuBase      = 0xfed90000
 	ioapicBus      = 0xff
-	ioapicSlot     = 0x1e
 	dmarEndpoint   = 1
 	dmarBridge     = 2
 	dmarIOAPIC     = 3
@@ -54,7 +53,7 @@ func (s *state) buildDMAR() error {
 		s.word(uint16(dmarUnitLen + dmarScopeLen*(1+len(functions))))
 		s.zeros(4) // flags, segment
 		s.qword(iommuBase)
-		s.bytes(dmarIOAPIC, dmarScopeLen, 0, 0, 0, ioapicBus, ioapicSlot, 0)
+		s.bytes(dmarIOAPIC, dmarScopeLen, 0, 0, 0, ioapicBus, 0, 0)
 		for _, f := range functions {
 			kind := byte(dmarEndpoint)
 			if isBridge(f.PCIDevice) {

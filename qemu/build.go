@@ -80,7 +80,7 @@ func (b *builder) buildBuiltIn() error {
 			continue
 		}
 		dev := &PCIDevice{Driver: f.driver, Slot: f.slot, Function: f.fn, Multifunction: f.multi, BuiltIn: true,
-			Kind: f.kind, BARs: f.bars, Hotpluggable: f.driver == "ich9-ahci" || f.driver == "ich9-usb-ehci1"}
+			Kind: f.kind, BARs: f.bars, Hotpluggable: f.driver == "ich9-ahci"}
 		b.order++
 		dev.Order = b.order
 		root.slots[dev.Devfn()] = dev

@@ -38,8 +38,8 @@ var pciDevices = []deviceModel{
 	// Storage.
 	{Name: "nvme", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onNVMe},
 	{Name: "ich9-ahci", Bus: onPCI, BARs: []BAR{io(4, 0x20), mem32(5, 0x1000)}, Apply: offerAHCI},
-	{Name: "piix3-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}},
-	{Name: "piix4-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}},
+	{Name: "piix3-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true},
+	{Name: "piix4-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true},
 	{Name: "sdhci-pci", Bus: onPCI, BARs: []BAR{mem32(0, 0x100)}},
 	{Name: "megasas", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000), io(2, 0x100), mem64(3, 0x40000)}, Offers: onSCSI},
 	{Name: "megasas-gen2", Bus: onPCI, BARs: []BAR{io(0, 0x100), mem64(1, 0x4000), mem64(3, 0x40000)}, Offers: onSCSI},
@@ -54,8 +54,8 @@ var pciDevices = []deviceModel{
 	// USB.
 	{Name: "qemu-xhci", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onUSB},
 	{Name: "nec-usb-xhci", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onUSB},
-	{Name: "ich9-usb-ehci1", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB},
-	{Name: "ich9-usb-ehci2", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB},
+	{Name: "ich9-usb-ehci1", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB, Fixed: true},
+	{Name: "ich9-usb-ehci2", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB, Fixed: true},
 	{Name: "usb-ehci", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB},
 	{Name: "ich9-usb-uhci1", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
 	{Name: "ich9-usb-uhci2", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
@@ -63,8 +63,8 @@ var pciDevices = []deviceModel{
 	{Name: "ich9-usb-uhci4", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
 	{Name: "ich9-usb-uhci5", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
 	{Name: "ich9-usb-uhci6", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
-	{Name: "piix3-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
-	{Name: "piix4-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "piix3-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB},
+	{Name: "piix4-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB},
 	{Name: "pci-ohci", Bus: onPCI, BARs: []BAR{mem32(0, 0x100)}, Offers: onUSB, Fixed: true},
 
 	// Display and sound.
@@ -84,7 +84,7 @@ var pciDevices = []deviceModel{
 	{Name: "edu", Bus: onPCI, BARs: []BAR{mem32(0, 0x100000)}},
 	{Name: "pci-testdev", Bus: onPCI, Size: testdevBARs},
 	{Name: "ivshmem-plain", Bus: onPCI, Size: ivshmemBARs},
-	{Name: "pvpanic-pci", Bus: onPCI, BARs: []BAR{pref32(0, 0x10)}, Fixed: true},
+	{Name: "pvpanic-pci", Bus: onPCI, BARs: []BAR{pref32(0, 0x10)}},
 	{Name: "i6300esb", Bus: onPCI, BARs: []BAR{mem32(0, 0x10)}},
 	{Name: "pci-serial", Bus: onPCI, BARs: []BAR{io(0, 8)}},
 	{Name: "pci-serial-2x", Bus: onPCI, BARs: []BAR{io(0, 0x10)}},
