@@ -139,6 +139,9 @@ func (b *builder) addDevice(o deviceOption) error {
 		}
 		b.ids[d.id] = true
 	}
+	if err := d.checkProps(); err != nil {
+		return err
+	}
 	if err := d.findBus(); err != nil {
 		return err
 	}

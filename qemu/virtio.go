@@ -16,9 +16,9 @@ var virtioDevices = virtioRows(
 	virtioRow{"vhost-user-scsi", 0x40, 0, legacyToo},
 	virtioRow{"vhost-user-blk", 0x80, 0, legacyToo},
 	virtioRow{"virtio-crypto", 0, 0, modernOnly},
-	virtioRow{"virtio-input-host", 0, 0, legacyToo},
-	virtioRow{"vhost-vsock", 0, 0, vsock},
-	virtioRow{"vhost-user-vsock", 0, 0, vsock},
+	virtioRow{"virtio-input-host", 0, 0, modernOnly},
+	virtioRow{"vhost-vsock", 0, 0, nonTransitional},
+	virtioRow{"vhost-user-vsock", 0, 0, nonTransitional},
 	virtioRow{"vhost-user-fs", 0, 0, modernOnly},
 	virtioRow{"virtio-keyboard", 0, 0, modernOnly},
 	virtioRow{"virtio-mouse", 0, 0, modernOnly},
@@ -35,7 +35,7 @@ type legacy uint8
 const (
 	modernOnly legacy = iota
 	legacyToo
-	vsock // modern by itself, with transitional variants too
+	nonTransitional // modern only, also by a longer name
 )
 
 // A virtioRow is what differs between virtio functions.
@@ -51,8 +51,11 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 	var out []deviceModel
 	for _, r := range rows {
 		variants := []string{"-pci"}
-		if r.legacy != modernOnly {
+		switch r.legacy {
+		case legacyToo:
 			variants = append(variants, "-pci-transitional", "-pci-non-transitional")
+		case nonTransitional:
+			variants = append(variants, "-pci-non-transitional")
 		}
 		for _, v := range variants {
 			m := deviceModel{Name: r.base + v, Bus: onPCI, ROM: r.rom, Size: func(d *deviceBuild) ([]BAR, error) { return virtioBARs(d, r) }}
@@ -77,12 +80,10 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 func legacyOff(d *deviceBuild, r virtioRow) (bool, error) {
 	name := d.model.Name
 	switch {
-	case r.legacy == modernOnly, strings.HasSuffix(name, "-non-transitional"):
+	case r.legacy != legacyToo, strings.HasSuffix(name, "-non-transitional"):
 		return true, nil
 	case strings.HasSuffix(name, "-transitional"):
 		return false, nil
-	case r.legacy == vsock:
-		return true, nil
 	}
 	switch v := d.props.str("disable-legacy"); v {
 	case "", "auto":
@@ -109,13 +110,6 @@ func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
 	perVQ, err := d.boolean("page-per-vq", false)
 	if err != nil {
 		return nil, err
-	}
-	modernPIO, err := d.boolean("modern-pio-notify", false)
-	if err != nil {
-		return nil, err
-	}
-	if modernPIO {
-		return nil, unsupportedErr(d.option, d.arg, "modern-pio-notify=on is not modelled")
 	}
 	vectors, err := virtioVectors(d, r)
 	if err != nil {
