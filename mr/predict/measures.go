@@ -191,7 +191,7 @@ func smbiosTable(p *platform) ([]Measurement, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := p.Firmware.smbiosInfo()
+	info, err := p.Firmware.bios()
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +254,7 @@ func stubMeasures(p *platform) Answer {
 	if p.Kernel == nil {
 		return No
 	}
-	return Answer(p.Kernel.StubMeasures().LoadOptions)
+	return Answer(p.stub().LoadOptions)
 }
 
 func loadOptions(p *platform) ([]Measurement, error) {
