@@ -18,8 +18,9 @@ type Image struct {
 	Kernel   *kernel.Image // nil without -kernel
 	Initrd   *Initrd       // nil without -initrd
 
-	stub    func() kernel.StubMeasures // of the kernel
-	patched sync.Map                   // digest of a patched kernel by its patches
+	stubOnce sync.Once
+	stubs    kernel.StubMeasures
+	patched  sync.Map // digest of a patched kernel by its patches
 }
 
 // An Initrd is what reaches a measurement of an initrd.
@@ -59,11 +60,13 @@ func NewFirmware(data []byte) (*Firmware, error) {
 
 // NewImage joins the parts of a boot.
 func NewImage(f *Firmware, k *kernel.Image, i *Initrd) *Image {
-	img := &Image{Firmware: f, Kernel: k, Initrd: i}
-	if k != nil {
-		img.stub = sync.OnceValue(k.StubMeasures)
-	}
-	return img
+	return &Image{Firmware: f, Kernel: k, Initrd: i}
+}
+
+// stub is what the kernel's EFI stub measures, looked up once.
+func (img *Image) stub() kernel.StubMeasures {
+	img.stubOnce.Do(func() { img.stubs = img.Kernel.StubMeasures() })
+	return img.stubs
 }
 
 // authenticode is the kernel's digest under patches, computed once for each set of them.
