@@ -66,6 +66,8 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 				m.Offers = onSCSI
 			case "virtio-net":
 				m.NIC = true
+			case "virtio-gpu":
+				m.Fixed = true
 			case "virtio-iommu":
 				m.Apply, m.Fixed = addVirtioIOMMU, true
 			}
