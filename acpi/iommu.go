@@ -111,12 +111,16 @@ func (s *state) buildVIOT() error {
 	if d == nil {
 		return unsupported("virtio-iommu-pci", "", "it is not on a bus")
 	}
-	last := byte(0)
+	last, onRoot := byte(0), false
 	for _, f := range s.m.Root.Devices {
+		onRoot = onRoot || f == d
 		if f.ExtraRoot != nil {
 			return unsupported("virtio-iommu-pci", d.ID, "beside an expander bridge")
 		}
 		last = max(last, s.chip.Functions[f].Subordinate)
+	}
+	if !onRoot {
+		return unsupported("virtio-iommu-pci", d.ID, "not on the root bus, where QEMU wants it")
 	}
 	return s.rooted(header{sig: "VIOT", revision: 0}, func() error {
 		s.word(2) // nodes

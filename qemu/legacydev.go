@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -92,7 +93,7 @@ func addSerial(d *deviceBuild) error {
 	}
 	d.b.serialUsed[i] = true
 	d.b.serialNext++
-	d.b.m.Serial = append(d.b.m.Serial, i)
+	d.b.m.ISA = append(d.b.m.ISA, ISADevice{Driver: d.model.Name, Props: map[string]string{"index": strconv.Itoa(i)}})
 	return nil
 }
 
