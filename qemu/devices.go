@@ -49,6 +49,7 @@ type deviceBuild struct {
 	dev    *PCIDevice // for PCI devices
 	bus    *bus
 	scsi   scsiPlace // of SCSI devices
+	order  int       // position in the order in which QEMU makes the devices
 }
 
 func (d *deviceBuild) usage(format string, a ...any) error {

@@ -103,7 +103,7 @@ func offerAHCI(d *deviceBuild) error {
 		if name == "" {
 			name = "ide"
 		}
-		x := &bus{name: name + "." + string(rune('0'+i)), kind: onIDE, max: 1, owner: d, port: i}
+		x := &bus{name: name + "." + string(rune('0'+i)), kind: onIDE, max: 1, port: i, up: d.bus, order: d.order}
 		if at, ok := fwName(d); ok && d.bus.path != "" {
 			x.path = d.bus.path + at
 		}

@@ -119,7 +119,11 @@ func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
 	}
 	var bars []BAR
 	if !noLegacy {
-		bars = append(bars, io(0, r.io))
+		size := r.io
+		if r.base == "virtio-net" && widerConfig(d) {
+			size *= 2
+		}
+		bars = append(bars, io(0, size))
 	}
 	if vectors > 0 {
 		bars = append(bars, mem32(1, msixSize(vectors)))
@@ -132,6 +136,22 @@ func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
 		bars = append(bars, pref64(4, size))
 	}
 	return bars, nil
+}
+
+// widerConfig reports whether a network device has more configuration than an address and a status, which do not fit 32
+// bytes with the legacy header.
+func widerConfig(d *deviceBuild) bool {
+	for _, k := range []string{"mq", "rss", "hash"} {
+		if on, ok := parseBool(d.props.str(k)); ok && on {
+			return true
+		}
+	}
+	for _, k := range []string{"host_mtu", "speed", "duplex"} {
+		if _, ok := d.props.get(k); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // pow2ceil rounds n up to a power of two.
@@ -182,7 +202,7 @@ func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
 		}
 	case "virtio-balloon":
 		def = 2
-		if old.Less(Version{Major: 11}) {
+		if old.Less(Version{Major: 10}) {
 			def = 0
 		}
 	case "virtio-rng":
