@@ -125,6 +125,9 @@ func TestMarkersAreSorted(t *testing.T) {
 		t.Error("releases are not sorted")
 	}
 	for _, m := range markers {
+		if m.since == stable[0] {
+			t.Errorf("%s is of the first release", m.what)
+		}
 		if !slices.Contains(stable, m.since) && m.since <= stable[len(stable)-1] {
 			t.Errorf("%s is of %d, which is no release", m.what, m.since)
 		}
@@ -144,6 +147,8 @@ func TestReleases(t *testing.T) {
 		{"one", 202502, 202502, "", "202502", []int{202502}, map[int]Value{202411: Yes, 202502: Yes, 202505: No}},
 		{"two", 202511, 202602, "", "202511 to 202602", []int{202511, 202602}, map[int]Value{202508: Yes, 202602: Unknown, 202605: No}},
 		{"open", 202605, 0, "", "202605 or later", []int{202605}, map[int]Value{202605: Yes, 202608: Unknown}},
+		{"early", 0, 202208, "", "202208 or earlier", []int{202205, 202208}, map[int]Value{202205: Unknown, 202211: No}},
+		{"any", 0, 0, "", "any release", stable, map[int]Value{202205: Unknown, 202605: Unknown}},
 		{"newer", 202608, 0, "", "later than 202605", nil, map[int]Value{202605: Yes, 202608: Yes, 202611: Unknown}},
 		{"conflict", 202505, 0, "both", "no known release", nil, map[int]Value{202205: Unknown}},
 	} {

@@ -13,9 +13,13 @@ type Placement map[*qemu.PCIDevice]qemu.Programmed
 const (
 	oneMiB       = 1 << 20
 	ioWindowUnit = 0x1000
-	firstIO      = 0x6000 // where the I/O aperture of the root bridges starts
-	hotplugMMIO  = 2 << 20
-	maxDepth     = 64
+	firstIO      = 0x6000 // the I/O aperture of the root bridges
+	lastIO       = 0xffff
+	lastMemory32 = 0xfbffffff // the end of their 32-bit aperture
+	// leastMemoryAlign keeps BARs from sharing a page (PciParseBar).
+	leastMemoryAlign = 0x1000
+	hotplugMMIO      = 2 << 20
+	maxDepth         = 64
 )
 
 // Place assigns addresses to the functions of a machine as OVMF does from edk2-stable202305 on, with the 64-bit window
@@ -38,27 +42,24 @@ func Place(m *qemu.Machine, w Window) (Placement, error) {
 	if err := checkNumbers(roots); err != nil {
 		return nil, err
 	}
-	if p.low {
-		if w.Size == 0 {
-			return nil, fmt.Errorf("pcibus: expander bridges without a 64-bit window: %w", ErrUnsupported)
-		}
-		io, mem := uint64(firstIO), uncachedBase(m.LowRAM())
-		for _, r := range roots {
-			io = p.assign(r.need.io, io)
-			mem = p.assign(r.need.mem32, mem)
-		}
-		if io > 0x10000 || mem > 0xfc000000 {
-			return nil, fmt.Errorf("pcibus: 32-bit or I/O addresses do not suffice: %w", ErrUnsupported)
-		}
+	spaces := []*space{
+		{Range: qemu.Range{Min: firstIO, Max: lastIO}, unit: ioWindowUnit, of: func(n *needs) []*node { return n.io }},
+		{Range: qemu.Range{Min: uncachedBase(m.LowRAM()), Max: lastMemory32}, unit: oneMiB, of: func(n *needs) []*node { return n.mem32 }},
+		{Range: qemu.Range{Min: w.Base, Max: w.Base + w.Size - 1}, unit: oneMiB, of: func(n *needs) []*node { return n.mem64 }},
 	}
-	if w.Size == 0 {
+	switch {
+	case p.low && w.Size == 0:
+		return nil, fmt.Errorf("pcibus: expander bridges without a 64-bit window: %w", ErrUnsupported)
+	case w.Size == 0:
 		return p.out, nil
+	case !p.low:
+		spaces = spaces[2:]
 	}
-	at := w.Base
 	for _, r := range roots {
-		at = p.assign(r.need.mem64, at)
-		if at > w.Base+w.Size || at < w.Base {
-			return nil, fmt.Errorf("pcibus: the devices need more than the 64-bit window of %d GiB: %w", w.Size/oneGiB, ErrUnsupported)
+		for _, sp := range spaces {
+			if err := p.assign(sp, sp.of(&r.need)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return p.out, nil
@@ -295,7 +296,11 @@ func (p *placer) bar(n *needs, d *qemu.PCIDevice, bar qemu.BAR) error {
 	default:
 		return fmt.Errorf("pcibus: %s: BAR %d of kind %d: %w", d.Driver, bar.Index, bar.Kind, ErrUnsupported)
 	}
-	*dst = insert(*dst, &node{kind: kind, align: bar.Size, length: bar.Size, dev: d})
+	align := bar.Size
+	if kind == barMemory {
+		align = max(align, leastMemoryAlign)
+	}
+	*dst = insert(*dst, &node{kind: kind, align: align, length: bar.Size, dev: d})
 	return nil
 }
 
@@ -357,15 +362,36 @@ func (p *placer) reserve(n *needs, d *qemu.PCIDevice) {
 // pow2Ceil returns the least power of two that is not below v.
 func pow2Ceil(v uint64) uint64 { return 1 << bits.Len64(v-1) }
 
-// assign gives addresses to a root bus's list from at on, and returns where the next may start.
-func (p *placer) assign(list []*node, at uint64) uint64 {
+// A space is the range that root bridges share of one kind of address.
+type space struct {
+	qemu.Range
+	unit  uint64 // what a root bridge's part is a multiple of
+	of    func(*needs) []*node
+	taken []qemu.Range
+}
+
+// assign gives a root bus's list the lowest addresses of a space that are free (edk2,
+// MdeModulePkg/Bus/Pci/PciHostBridgeDxe/PciHostBridge.c, AllocateResource).
+func (p *placer) assign(sp *space, list []*node) error {
 	if len(list) == 0 {
-		return at
+		return nil
 	}
-	length, align := layOut(list, 1)
-	at = roundUp(at, align)
+	length, align := layOut(list, sp.unit)
+	at := roundUp(sp.Min, align)
+	for moved := true; moved; {
+		moved = false
+		for _, t := range sp.taken {
+			if at <= t.Max && at+length > t.Min {
+				at, moved = roundUp(t.Max+1, align), true
+			}
+		}
+	}
+	if length > sp.Max-sp.Min+1 || at+length-1 > sp.Max || at < sp.Min {
+		return fmt.Errorf("pcibus: the devices need %#x bytes more than the range from %#x to %#x holds: %w", length, sp.Min, sp.Max, ErrUnsupported)
+	}
+	sp.taken = append(sp.taken, qemu.Range{Min: at, Max: at + length - 1})
 	p.program(list, at)
-	return at + length
+	return nil
 }
 
 // program writes the addresses of a list that starts at base into the functions.
