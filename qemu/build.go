@@ -132,6 +132,9 @@ func (b *builder) addDevice(o deviceOption) error {
 	if !ok {
 		return unknownErr(o.option, o.arg, fmt.Sprintf("unknown device %q", driver), nearest(driver, Drivers()))
 	}
+	if b.m.Release.Less(model.Since) {
+		return usageErr(o.option, o.arg, "QEMU %s has no such device, %d.%d and later have", b.m.Release, model.Since.Major, model.Since.Minor)
+	}
 	d := &deviceBuild{b: b, model: model, option: o.option, arg: o.arg, props: b.withGlobals(model, o.props), id: o.props.str("id")}
 	b.order++
 	d.order = b.order

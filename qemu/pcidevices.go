@@ -23,7 +23,7 @@ var pciDevices = []deviceModel{
 	{Name: "e1000-82544gc", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), io(1, 0x40)}, ROM: nicROM},
 	{Name: "e1000-82545em", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), io(1, 0x40)}, ROM: nicROM},
 	{Name: "e1000e", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), mem32(1, 0x20000), io(2, 0x20), mem32(3, 0x4000)}, ROM: nicROM},
-	{Name: "igb", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), mem32(1, 0x20000), io(2, 0x20), mem64(3, 0x4000)}, ROM: 0},
+	{Name: "igb", Since: Version{Major: 8}, NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), mem32(1, 0x20000), io(2, 0x20), mem64(3, 0x4000)}, ROM: 0},
 	{Name: "rtl8139", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x100), mem32(1, 0x100)}, ROM: nicROM},
 	{Name: "ne2k_pci", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x100)}, ROM: nicROM},
 	{Name: "pcnet", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x20), mem32(1, 0x20)}, ROM: nicROM},
@@ -49,7 +49,7 @@ var pciDevices = []deviceModel{
 	{Name: "pvscsi", Bus: onPCI, BARs: []BAR{mem32(0, 0x8000)}, Offers: onSCSI},
 	{Name: "am53c974", Bus: onPCI, BARs: []BAR{io(0, 0x80)}, Offers: onSCSI},
 	{Name: "dc390", Bus: onPCI, BARs: []BAR{io(0, 0x80)}, Offers: onSCSI},
-	{Name: "ufs", Bus: onPCI, BARs: []BAR{mem32(0, 0x2000)}},
+	{Name: "ufs", Since: Version{Major: 8, Minor: 2}, Bus: onPCI, BARs: []BAR{mem32(0, 0x2000)}},
 
 	// USB.
 	{Name: "qemu-xhci", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onUSB},

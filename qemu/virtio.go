@@ -64,6 +64,8 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 				m.Offers = onVSer
 			case "virtio-scsi":
 				m.Offers = onSCSI
+			case "virtio-sound":
+				m.Since = Version{Major: 8, Minor: 2}
 			case "virtio-net":
 				m.NIC = true
 			case "virtio-gpu":
@@ -207,7 +209,7 @@ func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
 		}
 	case "virtio-rng":
 		def = 2
-		if old.Less(Version{Major: 8}) {
+		if old.Less(Version{Major: 7, Minor: 2}) {
 			def = 0
 		}
 	case "vhost-vsock", "vhost-user-vsock", "virtio-gpu":
