@@ -15,16 +15,16 @@ const (
 	ioWindowUnit = 0x1000
 	firstIO      = 0x6000 // the I/O aperture of the root bridges
 	lastIO       = 0xffff
-	lastMemory32 = 0xfbffffff // the end of their 32-bit aperture
+	lastMemory32 = 0xdfffffff // the end of their 32-bit aperture, before the memory-mapped configuration space
 	// leastMemoryAlign keeps BARs from sharing a page (PciParseBar).
 	leastMemoryAlign = 0x1000
 	hotplugMMIO      = 2 << 20
 	maxDepth         = 64
 )
 
-// Place assigns addresses to the functions of a machine as OVMF does from edk2-stable202305 on, with the 64-bit window
-// w. Where the machine has expander bridges, it assigns 32-bit and I/O addresses too; without them no table shows
-// these (edk2, MdeModulePkg/Bus/Pci/PciBusDxe/PciResourceSupport.c; OvmfPkg/PciHotPlugInitDxe/PciHotPlugInit.c).
+// Place assigns addresses to the functions of a machine as OVMF does, with the 64-bit window w. Where the machine has
+// expander bridges, it assigns 32-bit and I/O addresses too; without them no table shows these. A TD's firmware looks
+// at no option ROM (edk2, MdeModulePkg/Bus/Pci/PciBusDxe/PciResourceSupport.c; OvmfPkg/PciHotPlugInitDxe/PciHotPlugInit.c).
 func Place(m *qemu.Machine, w Window) (Placement, error) {
 	p := &placer{window: w, low: hasExpander(m.Root), roms: !m.TDX, out: make(Placement, len(m.Root.Devices))}
 	roots := []*root{{bus: m.Root}}
@@ -50,6 +50,8 @@ func Place(m *qemu.Machine, w Window) (Placement, error) {
 	switch {
 	case p.low && w.Size == 0:
 		return nil, fmt.Errorf("pcibus: expander bridges without a 64-bit window: %w", ErrUnsupported)
+	case p.low && w.Generation != Stable202308:
+		return nil, fmt.Errorf("pcibus: expander bridges with firmware of before edk2-stable202308: %w", ErrUnsupported)
 	case w.Size == 0:
 		return p.out, nil
 	case !p.low:
