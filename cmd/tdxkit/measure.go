@@ -16,6 +16,7 @@ import (
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/mr/predict"
 	"github.com/tdxkit/tdxkit/qemu"
+	"github.com/tdxkit/tdxkit/tdvf"
 )
 
 func measureCommand(t *terminal) *cli.Command {
@@ -143,6 +144,9 @@ func newJob(c *cli.Context) (*job, error) {
 	if j.src, err = openSource(c); err != nil {
 		return nil, err
 	}
+	if j.src.config != nil {
+		j.options.PageOrder = pageOrder(j.src.config.TwoPass)
+	}
 	switch {
 	case c.IsSet("qemu"):
 		j.releases, j.stated = []string{c.String("qemu")}, true
@@ -157,6 +161,18 @@ func newJob(c *cli.Context) (*job, error) {
 		}
 	}
 	return j, nil
+}
+
+// pageOrder is the order that dstack's flag of two passes stands for, nil where it is not set.
+func pageOrder(twoPass *bool) *tdvf.Order {
+	if twoPass == nil {
+		return nil
+	}
+	order := tdvf.SinglePass
+	if *twoPass {
+		order = tdvf.TwoPass
+	}
+	return &order
 }
 
 func predictOptions(c *cli.Context) (predict.Options, error) {
