@@ -163,7 +163,11 @@ func TestUnsupported(t *testing.T) {
 		{"a virtio-iommu on no bus", func(m *qemu.Machine) { m.IOMMU.Kind = qemu.VirtioIOMMU }, "virtio-iommu-pci"},
 		{"a virtio-iommu behind a bridge", func(m *qemu.Machine) {
 			m.IOMMU = qemu.IOMMU{Kind: qemu.VirtioIOMMU, Device: &qemu.PCIDevice{ID: "i"}}
-		}, "virtio-iommu-pci (id=i)"},
+		}, "virtio-iommu-pci"},
+		{"an IOMMU beside an expander's functions", func(m *qemu.Machine) {
+			m.IOMMU.Kind = qemu.IntelIOMMU
+			m.Root = &qemu.Bus{Devices: []*qemu.PCIDevice{{Driver: "pxb-pcie", ID: "p", ExtraRoot: &qemu.Bus{PCIe: true, BusNr: 9, Devices: []*qemu.PCIDevice{{}}}}}}
+		}, "pxb-pcie p"},
 		{"an IOMMU's property", func(m *qemu.Machine) {
 			m.IOMMU = qemu.IOMMU{Kind: qemu.IntelIOMMU, Props: map[string]string{"intremap": "perhaps"}}
 		}, "intremap"},
