@@ -88,6 +88,7 @@ type job struct {
 	name     string
 	firmware string // paths of the files, for messages
 	kernel   string
+	term     *terminal // for notes on a prediction; nil leaves them out
 }
 
 // A guest is one shape, read.
@@ -120,6 +121,7 @@ func measure(c *cli.Context, t *terminal) error {
 		}
 	}
 	j.noteSource(t, guests[0])
+	j.term = t
 	l, err := j.load(c.Context, t, guests[0], digestFirmware(p.json))
 	if err != nil {
 		return err
@@ -406,6 +408,7 @@ func (j *job) print(c *cli.Context, p *printer, l *loaded, queue <-chan chan out
 				return err
 			}
 			doc = p.begin("tdxkit.measurements/v1", "measurements")
+			j.noteResult(o.result)
 		}
 		for _, reg := range predict.Registers {
 			if why, ok := o.result.Unknown[reg]; ok {
@@ -424,6 +427,16 @@ func (j *job) print(c *cli.Context, p *printer, l *loaded, queue <-chan chan out
 		more = fmt.Sprintf(" (%d more registers are not known)", len(missing)-1)
 	}
 	return &inputError{msg: missing[0] + more, hint: "--only leaves registers out"}
+}
+
+// noteResult passes on what a prediction says of itself. Shapes of one image say the same.
+func (j *job) noteResult(r *predict.Result) {
+	if j.term == nil {
+		return
+	}
+	for _, n := range r.Notes {
+		j.term.note("%s", n)
+	}
 }
 
 // writeEventLog writes the predicted log where --event-log asks for it.
