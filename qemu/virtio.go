@@ -111,6 +111,10 @@ func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
 	if err != nil {
 		return nil, err
 	}
+	noModern = noModern && r.legacy == legacyToo // the others are modern whatever is asked for
+	if noModern && noLegacy {
+		return nil, d.usage("it has neither the modern nor the legacy interface")
+	}
 	perVQ, err := d.boolean("page-per-vq", false)
 	if err != nil {
 		return nil, err
