@@ -31,17 +31,6 @@ type Machine struct {
 	ImplicitNUMA bool
 	// Distances holds the NUMA distance matrix where -numa dist was given, row by row; nil otherwise.
 	Distances [][]uint8
-	// HMAT is what -machine hmat=on adds to NUMA; nil without.
-	HMAT *HMAT
-	// GenericInitiators are -object acpi-generic-initiator, in the order in which QEMU finds them.
-	GenericInitiators []GenericInitiator
-	// MemoryDevices are the DIMMs and NVDIMMs that are plugged in at start, in the order in which QEMU finds them.
-	MemoryDevices []MemoryDevice
-	// NVDIMMPersistence is what -machine nvdimm-persistence says, as the NFIT table has it; 0 without.
-	NVDIMMPersistence uint32
-	CXL               bool // -machine cxl=on: a MiB of registers behind all memory
-	// ACPITables are -acpitable, in command-line order.
-	ACPITables []ACPITable
 
 	Root         *Bus        // pcie.0 with built-in and user devices, placed
 	ISA          []ISADevice // of -device, in command-line order; isa-serial and isa-parallel have an "index"
@@ -49,7 +38,6 @@ type Machine struct {
 	Parallel     []int       // indexes (0 is LPT1) of the ports of -parallel
 	VMGenID      string      // GUID of -device vmgenid; empty without
 	HasVMGenID   bool
-	VMClock      bool // -device vmclock
 	TPM          TPMKind
 	PCIHole64    uint64 // q35-pcihost.pci-hole64-size
 	PCIHole64Fix bool   // q35-pcihost.x-pci-hole64-fix
@@ -107,10 +95,9 @@ type CPU struct {
 
 // A NUMANode is -numa node.
 type NUMANode struct {
-	ID        int
-	RAM       uint64
-	CPUs      []int // CPU indexes
-	Initiator int   // the node whose CPUs are nearest, NoInitiator without
+	ID   int
+	RAM  uint64
+	CPUs []int // CPU indexes
 }
 
 // A TPMKind is the kind of a guest's TPM device.
@@ -127,7 +114,7 @@ const (
 type IOMMU struct {
 	Kind   IOMMUKind
 	AWBits int // intel-iommu aw-bits
-	// Device is the function of a virtio-iommu or of an AMD IOMMU, nil for others.
+	// Device is the virtio-iommu function, nil for others.
 	Device *PCIDevice
 	Props  map[string]string
 }
@@ -156,7 +143,6 @@ type Bus struct {
 	Extra     bool  // a root bus made by pxb or pxb-pcie
 	BusNr     uint8 // of an extra root bus
 	NUMANode  int   // of an extra root bus, -1 without
-	NoIOMMU   bool  // a root bus that no IOMMU translates for
 	PCIe      bool
 	HotplugOK bool // QEMU gives this bus ACPI hotplug (BSEL) when ACPIPCIHotplug is on
 }
