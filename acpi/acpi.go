@@ -162,6 +162,7 @@ var rows = []row{
 	{"NFIT", (*state).hasNFIT, (*state).buildNFIT},
 	{"CEDT", func(s *state) bool { return s.m.CXL }, (*state).buildCEDT},
 	{"WAET", nil, (*state).buildWAET},
+	{"WDAT", func(s *state) bool { return s.m.WDAT }, (*state).buildWDAT},
 	{"user", func(s *state) bool { return len(s.m.ACPITables) > 0 }, (*state).buildUserTables},
 	{"RSDT", nil, (*state).buildRSDT},
 }
