@@ -12,15 +12,95 @@ type Traits struct {
 	NoCPUScanEject bool // the CPU scan method CSCN lacks the eject branch
 	PRESInit       bool // the CPU hotplug device PRES has an _INI
 	SerialPlainIRQ bool // COM ports have an IRQ descriptor without flags
+	PDSMClearFirst bool // PDSM clears its set of functions before it looks at the UUID
+	PCI0Address    bool // PCI0 has an _ADR
+	NoEDSM         bool // there is no _DSM for functions that cannot be unplugged
+	// HotplugInDevices says that PCI functions and hotplug slots are described in one walk, which leaves out functions
+	// other than 0 and gives every bus a PCNT.
+	HotplugInDevices bool
+
+	// SMBIOS.
+	SMBIOSFamilyOther bool // type 4 Processor Family is 1, not 0xfe with the family in Processor Family 2
+	SMBIOSCapCounts   bool // a 2.8 table caps core and thread counts at 255 instead of being refused
 }
 
 // A change is one alteration of guest-visible behaviour between releases.
 type change struct {
 	ID    string
-	Since Version       // first release with the new behaviour, by major and minor number
+	Since Version       // first release with the new behaviour
 	Cite  string        // file and function, or commit
 	Old   func(*Traits) // restores what came before
+	// Backports are releases of older series from which on those series have the new behaviour too.
+	Backports []Version
+	// TDXOnly says that only the out-of-tree TDX builds of before Since had the old behaviour.
+	TDXOnly bool
 }
 
 // changes is sorted newest first.
-var changes = []change{}
+var changes = []change{
+	{
+		ID: "acpi.pres-init", Since: Version{Major: 11, Minor: 1},
+		Cite: "hw/acpi/cpu.c, build_cpus_aml: 10.2.2; tables of 10.2.2 and 11.1.3",
+		Old:  func(t *Traits) { t.PRESInit = true },
+	},
+	{
+		ID: "acpi.serial-irq", Since: Version{Major: 11, Minor: 1},
+		Cite: "hw/char/serial-isa.c, serial_isa_build_aml: 10.2.2; tables of 10.2.2 and 11.1.3",
+		Old:  func(t *Traits) { t.SerialPlainIRQ = true },
+	},
+	{
+		ID: "acpi.cpu-scan", Since: Version{Major: 10},
+		Cite: "hw/acpi/cpu.c, build_cpus_aml: 7.2.22 and 10.2.2; quote of a dstack host with 9.2.1",
+		Old:  func(t *Traits) { t.NoCPUScanEject = true },
+	},
+	{
+		ID: "acpi.pdsm-label", Since: Version{Major: 9, Minor: 2, Micro: 1}, Backports: []Version{{Major: 7, Minor: 2, Micro: 16}},
+		Cite: "hw/acpi/pcihp.c, aml_pci_pdsm: 10.2.2; v7.2.16 in Debian's 7.2; tables of 9.0.2, of 9.2.1 and of 7.2.22",
+		Old:  func(t *Traits) { t.OldPDSM = true },
+	},
+	{
+		ID: "acpi.pxb-prt", Since: Version{Major: 9, Minor: 1},
+		Cite: "hw/i386/acpi-build.c, build_prt: 7.2.22 and 10.2.2; tables of 9.0.2",
+		Old:  func(t *Traits) { t.NoPXBStaticPRT = true },
+	},
+	{
+		ID: "acpi.madt-pcat", Since: Version{Major: 9, Minor: 1},
+		Cite: "hw/i386/acpi-common.c, acpi_build_madt: 7.2.22 and 10.2.2; quotes of dstack hosts with 8.2.2 and 9.2.1",
+		Old:  func(t *Traits) { t.PCATAlways = true },
+	},
+	{
+		ID: "acpi.edge", Since: Version{Major: 9, Minor: 1}, TDXOnly: true,
+		Cite: "quote of a dstack host with 8.2.2; hw/i386/acpi-common.c, acpi_build_madt, and acpi-build.c, build_link_dev, of Intel's branch",
+		Old:  func(t *Traits) { t.EdgeOverrides = true },
+	},
+	{
+		ID: "smbios.type4", Since: Version{Major: 9},
+		Cite: "hw/smbios/smbios.c, smbios_build_type_4_table: 8.1.0 and 10.2.2; tables of 7.2.22",
+		Old:  func(t *Traits) { t.SMBIOSFamilyOther, t.SMBIOSCapCounts = true, true },
+	},
+	{
+		ID: "acpi.madt-revision", Since: Version{Major: 8, Minor: 2},
+		Cite: "hw/i386/acpi-common.c, acpi_build_madt: 7.2.22 and 10.2.2",
+		Old:  func(t *Traits) { t.MADTRevision1 = true },
+	},
+	{
+		ID: "acpi.pci-devices", Since: Version{Major: 8, Minor: 2},
+		Cite: "hw/i386/acpi-build.c, build_append_pci_bus_devices, aml_pci_pdsm, build_dsdt: 7.2.22 and 10.2.2",
+		Old: func(t *Traits) {
+			t.HotplugInDevices, t.PDSMClearFirst, t.NoEDSM, t.PCI0Address = true, true, true, true
+		},
+	},
+}
+
+// oldIn reports whether a release has the behaviour from before the change.
+func (c *change) oldIn(v Version) bool {
+	if c.TDXOnly && !v.TDX {
+		return false
+	}
+	for _, b := range c.Backports {
+		if v.Major == b.Major && v.Minor == b.Minor {
+			return v.Micro < b.Micro
+		}
+	}
+	return v.Less(c.Since) || v.Major == c.Since.Major && v.Minor == c.Since.Minor && v.Micro < c.Since.Micro
+}

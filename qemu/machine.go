@@ -8,6 +8,11 @@ type Machine struct {
 	Release Version // the QEMU binary
 	Traits  Traits  // what that release does
 	Type    string  // versioned machine type, "pc-q35-10.1"
+	// MachineVersion is the version in Type, by major and minor number.
+	MachineVersion Version
+	TDX            bool   // a TD: confidential-guest-support names a tdx-guest, or the caller said so
+	Accel          string // accelerator, "kvm" or "tcg"; empty where the command line leaves it to QEMU
+	KernelIRQChip  string // kernel-irqchip=, "split" in a TD
 
 	// Machine properties, after defaults of the release and of TDX (which forces SMM and PIC off).
 	SMM, PIC, HPET, I8042, SATA, SMBus, USB, NVDIMM bool
@@ -22,6 +27,8 @@ type Machine struct {
 	MaxRAM   uint64 // -m maxmem; equal to RAM without hotplug memory
 	RAMSlots int    // -m slots
 	NUMA     []NUMANode
+	// ImplicitNUMA says that NUMA is the one node that memory hotplug brings without -numa.
+	ImplicitNUMA bool
 	// Distances holds the NUMA distance matrix where -numa dist was given, row by row; nil otherwise.
 	Distances [][]uint8
 
@@ -39,6 +46,9 @@ type Machine struct {
 	S4Value      uint8  // ICH9-LPC.s4_val
 	// ACPIPCIHotplug is ICH9-LPC.acpi-pci-hotplug-with-bridge-support.
 	ACPIPCIHotplug bool
+	// KeepPCISlotHPC is ICH9-LPC.x-keep-pci-slot-hpc: ports show their native hotplug capability beside ACPI's.
+	KeepPCISlotHPC bool
+	SMMCompat      bool // ICH9-LPC.smm-compat, on up to pc-q35-5.2
 	IOMMU          IOMMU
 
 	SMBIOS SMBIOSOptions
@@ -140,16 +150,24 @@ type PCIDevice struct {
 	Function      uint8  // 0 to 7
 	Multifunction bool
 	BuiltIn       bool // made by the machine, not by an option
+	Order         int  // position in the order in which QEMU makes the devices; ACPI walks bridges from the newest
 	Kind          PCIKind
 	BARs          []BAR
 	ROM           uint32 // size of the option ROM BAR in bytes, 0 without
 	ACPIIndex     uint32 // acpi-index=, 0 without
 	Hotpluggable  bool   // the device class can be unplugged
 	HotplugPort   bool   // hotplug= of a port, on by default
+	// NativeHotplug says that a port's slot capability announces hotplug, so that firmware reserves room behind it.
+	NativeHotplug bool
+	// IOReserve is what a port asks firmware to reserve of I/O space, in bytes; 0 is nothing asked.
+	IOReserve     uint64
 	Bridge        *Bus   // secondary bus of a bridge or port, nil for others
 	ExtraRoot     *Bus   // root bus of a pxb, nil for others
 	Pref64Reserve uint64 // pref64-reserve= of a port; 0 without
 	Pref32Reserve uint64
+	MemReserve    uint64 // mem-reserve=; 0 without
+	BusReserve    int    // bus-reserve=; 0 without
+	SHPC          bool   // the bridge has a hotplug controller of its own
 	Props         map[string]string
 }
 
@@ -194,7 +212,20 @@ const (
 // SMBIOSOptions are the -smbios options. Fields holds type=N key=value pairs by type number, in order.
 type SMBIOSOptions struct {
 	Fields map[int][]KeyValue
-	UUID   string // -uuid
+	UUID   string // of -uuid or type=1,uuid=, whichever comes last
+	// Entries are the same options one by one, in command-line order: QEMU makes one structure for each option of
+	// types 8, 9 and 41, which Fields cannot tell apart.
+	Entries []SMBIOSEntry
+	// EntryPoint is -machine smbios-entry-point-type, "32", "64" or "auto"; empty is the machine type's default.
+	EntryPoint string
+}
+
+// An SMBIOSEntry is one -smbios option: type=N with fields, or file=.
+type SMBIOSEntry struct {
+	Type    int        // type=; without meaning for file=
+	Fields  []KeyValue // without type=, in order
+	File    string     // file=, the path as given; empty for fields
+	Content []byte     // content of File, nil until somebody reads it
 }
 
 // A KeyValue is one property of an option.

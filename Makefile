@@ -1,0 +1,44 @@
+# The targets that CI and the README call.
+GO ?= go
+FUZZTIME ?= 10s
+N ?= 200
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOVULNCHECK ?= golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: all build demo test check lint vuln docs fuzz bench fidelity oracle-acpi
+
+all: check build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+demo: ; @$(GO) run ./cmd/tdxkit $(shell cat fixtures/demo/args)
+
+test:
+	$(GO) test ./...
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+vuln:
+	$(GO) run $(GOVULNCHECK) ./...
+
+docs:
+	$(GO) generate ./...
+	git diff --exit-code docs
+
+fuzz:
+	scripts/fuzz $(FUZZTIME)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fidelity:
+	$(GO) test -count=1 -run 'TestFidelity' -v ./mr/predict | grep -E '^ *(fidelity|---|FAIL|ok)'
+
+oracle-acpi:
+	scripts/oracle-acpi $(N)
+
+check: lint test docs

@@ -1,0 +1,99 @@
+package layers
+
+// policy names, for each package, what its code may import beside the standard library: packages of this repository,
+// and modules of others. "*" is all. It is a statement of intent: do not loosen it to make a build pass. Its order is
+// the picture in docs/ARCHITECTURE.md, from the bottom up. A package that is not here is refused.
+var policy = map[string][]string{
+	// 0: primitives
+	"internal/bin":        {},
+	"internal/decompress": {"internal/bin", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
+	"efi":                 {"internal/bin"},
+
+	// 1: formats
+	"eventlog": {"internal/bin", "efi"},
+	"ovmf":     {"internal/bin", "internal/decompress", "efi"},
+	"tdvf":     {"internal/bin", "efi", "ovmf"},
+	"kernel":   {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
+	"acpi/aml": {},
+
+	// 2: models
+	"mr":          {"efi", "eventlog"},
+	"qemu":        {"internal/bin"},
+	"ovmf/pcibus": {"internal/bin", "qemu"},
+	"acpi":        {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
+	"smbios":      {"internal/bin", "qemu"},
+	"dstack":      {"internal/bin", "eventlog", "mr", "qemu"},
+
+	// 3: composes
+	"mr/predict": {
+		"internal/bin", "efi", "eventlog", "ovmf", "tdvf", "kernel",
+		"mr", "qemu", "ovmf/pcibus", "acpi", "smbios",
+	},
+
+	// 5: the edge
+	"cmd/tdxkit": {"*"},
+	"scripts":    {"*"},
+
+	// tests only
+	"fixtures":           {"internal/decompress"},
+	"internal/golden":    {},
+	"internal/reference": {},
+	"internal/layers":    {},
+}
+
+// testOnly packages are imported by tests alone, and may do what only the edge and tests may do.
+var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "internal/layers"}
+
+// edge packages meet files, terminal, clock and network. A package below one of them is one of them.
+var edge = []string{"cmd", "scripts"}
+
+// testModules are modules that tests import beside those of their package.
+var testModules = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal"}
+
+// forbiddenImports are standard packages for the edge alone, with what a library does instead.
+var forbiddenImports = map[string]string{
+	"flag":         "take a struct",
+	"log":          "return an error",
+	"log/slog":     "return an error",
+	"math/rand":    "take the bytes",
+	"math/rand/v2": "take the bytes",
+	"net":          "take the bytes",
+	"net/http":     "take the bytes",
+	"os":           "take the bytes, an io.Reader or an fs.FS",
+	"os/exec":      "take the bytes",
+	"os/signal":    "take a context",
+	"syscall":      "take the bytes",
+	"testing":      "belongs in _test.go files and fixtures",
+	"unsafe":       "use encoding/binary",
+}
+
+// forbiddenCalls are calls for the edge alone, by package and name; the empty package is the language's own.
+var forbiddenCalls = map[[2]string]string{
+	{"", "panic"}:        "return an error",
+	{"", "print"}:        "return a value",
+	{"", "println"}:      "return a value",
+	{"fmt", "Print"}:     "return a value",
+	{"fmt", "Printf"}:    "return a value",
+	{"fmt", "Println"}:   "return a value",
+	{"time", "Now"}:      "take the time",
+	{"time", "Since"}:    "take the time",
+	{"time", "Until"}:    "take the time",
+	{"time", "Sleep"}:    "wait for what is waited for",
+	{"time", "After"}:    "take a context",
+	{"time", "NewTimer"}: "take a context",
+}
+
+// allowed are the calls that stand in spite of forbiddenCalls, each with its reason.
+var allowed = []exception{
+	{"efi/guid.go", "MustGUID", "panic", "for GUIDs that are written in the source: it fails when the program starts or never"},
+	{"acpi/aml/term.go", "appendNameSeg", "panic", "names of AML objects are written in the source of acpi, none comes from input"},
+	{"acpi/aml/term.go", "EISAID", "panic", "identifiers are written in the source of acpi, none comes from input"},
+}
+
+// An exception lets one function of one file make one forbidden call.
+type exception struct{ file, function, call, reason string }
+
+const (
+	longFile    = 500 // lines; a file that is longer is listed
+	longestFile = 600 // lines; a file that is longer is refused
+)

@@ -1,0 +1,189 @@
+package qemu
+
+// bridgeDevices are ports, bridges and extra root buses.
+var bridgeDevices = []deviceModel{
+	{Name: "pcie-root-port", Bus: onPCI, Kind: RootPort, BARs: []BAR{mem32(0, 0x1000)}, Apply: addPort},
+	{Name: "ioh3420", Bus: onPCI, Kind: RootPort, Apply: addPort},
+	{Name: "x3130-upstream", Bus: onPCI, Kind: UpstreamPort, Apply: addUpstream},
+	{Name: "xio3130-downstream", Bus: onPCI, Kind: DownstreamPort, Apply: addPort},
+	{Name: "pci-bridge", Bus: onPCI, Kind: PCIBridge, Size: shpcBAR, Apply: addBridge},
+	{Name: "pcie-pci-bridge", Bus: onPCI, Kind: PCIBridge, Size: shpcBAR, Apply: addBridge},
+	{Name: "i82801b11-bridge", Bus: onPCI, Kind: PCIBridge, Apply: addBridge},
+	{Name: "pxb-pcie", Bus: onPCI, Kind: PXB, Fixed: true, Apply: addPXB},
+}
+
+// secondary makes the bus behind a bridge. QEMU names it after the bridge's id.
+func secondary(d *deviceBuild, pcie bool) *bus {
+	x := d.b.newPCIBus(d.id, pcie)
+	x.path = d.bus.path + fwName(d)
+	d.dev.Bridge = x.pci
+	return x
+}
+
+// addPort completes a root or downstream port: its slot of one device, its reservations, its hotplug.
+// Follows QEMU 10.2, hw/pci/pcie.c, pcie_cap_slot_init, hw/pci/pcie_port.c, pcie_chassis_add_slot, and
+// hw/pci-bridge/gen_pcie_root_port.c, gen_rp_realize.
+func addPort(d *deviceBuild) error {
+	p := d.dev
+	if p.Kind == RootPort && !(d.bus.pcie && d.bus.root) {
+		return d.usage("a root port goes on a PCI Express root bus, not on %s", d.bus.name)
+	}
+	if p.Kind == DownstreamPort && !d.bus.upstream {
+		return d.usage("a downstream port goes behind an upstream port, not on %s", d.bus.name)
+	}
+	chassis, err := d.number("chassis", 0, 255)
+	if err != nil {
+		return err
+	}
+	slot, err := d.number("slot", 0, 65535)
+	if err != nil {
+		return err
+	}
+	at := [2]uint64{chassis, slot}
+	if other, ok := d.b.chassis[at]; ok {
+		return d.usage("chassis=%d,slot=%d is taken by %s; give each port a number of its own", chassis, slot, other)
+	}
+	if d.b.chassis == nil {
+		d.b.chassis = map[[2]uint64]string{}
+	}
+	d.b.chassis[at] = describe(p)
+	if p.HotplugPort, err = d.boolean("hotplug", true); err != nil {
+		return err
+	}
+	hide := d.b.m.ACPIPCIHotplug && !d.b.m.KeepPCISlotHPC
+	if hide, err = d.boolean("x-do-not-expose-native-hotplug-cap", hide); err != nil {
+		return err
+	}
+	p.NativeHotplug = p.HotplugPort && !hide
+	if err := d.reservations(hide); err != nil {
+		return err
+	}
+	x := secondary(d, true)
+	x.slot0 = true
+	x.pci.HotplugOK = p.HotplugPort
+	return nil
+}
+
+// reservations reads what a root port asks firmware to keep free behind it.
+func (d *deviceBuild) reservations(hide bool) error {
+	p := d.dev
+	var err error
+	if p.Pref64Reserve, err = d.size("pref64-reserve", 0); err != nil {
+		return err
+	}
+	if p.Pref32Reserve, err = d.size("pref32-reserve", 0); err != nil {
+		return err
+	}
+	if p.IOReserve, err = d.size("io-reserve", 0); err != nil {
+		return err
+	}
+	if p.MemReserve, err = d.size("mem-reserve", 0); err != nil {
+		return err
+	}
+	_, io := d.props.get("io-reserve")
+	if d.model.Name == "pcie-root-port" && hide && p.HotplugPort && !io {
+		p.IOReserve = 0x1000
+	}
+	n, err := d.number("bus-reserve", 0, 255)
+	if err != nil && d.props.str("bus-reserve") != "-1" {
+		return err
+	}
+	p.BusReserve = int(n)
+	if p.Pref64Reserve != 0 && p.Pref32Reserve != 0 {
+		return d.usage("pref32-reserve and pref64-reserve do not go together")
+	}
+	return nil
+}
+
+// addUpstream completes an upstream port: only downstream ports go behind it.
+func addUpstream(d *deviceBuild) error {
+	if !d.bus.pcie {
+		return d.usage("an upstream port goes on a PCI Express bus, not on %s", d.bus.name)
+	}
+	x := secondary(d, true)
+	x.upstream = true
+	return nil
+}
+
+// shpcBAR is the register block of a bridge's own hotplug controller.
+func shpcBAR(d *deviceBuild) ([]BAR, error) {
+	// pci-bridge has it off by default since pc-*-2.9, where the property does not remove the BAR of MSI.
+	on, err := d.boolean("shpc", d.model.Name == "pcie-pci-bridge")
+	if err != nil {
+		return nil, err
+	}
+	if d.model.Name == "pcie-pci-bridge" && !on {
+		return nil, nil
+	}
+	return []BAR{mem64(0, 0x100)}, nil
+}
+
+// addBridge completes a conventional bridge.
+func addBridge(d *deviceBuild) error {
+	pcie := d.model.Name == "pcie-pci-bridge"
+	if pcie && !d.bus.pcie {
+		return d.usage("a pcie-pci-bridge goes on a PCI Express bus, not on %s", d.bus.name)
+	}
+	shpc := pcie
+	if d.model.Name != "i82801b11-bridge" {
+		var err error
+		if shpc, err = d.boolean("shpc", shpc); err != nil {
+			return err
+		}
+	}
+	d.dev.SHPC = shpc
+	if d.model.Name == "pci-bridge" {
+		n, err := d.number("chassis_nr", 0, 255)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return d.usage("chassis_nr= is missing: QEMU needs one above 0")
+		}
+	}
+	if d.model.Name != "i82801b11-bridge" {
+		if err := d.reservations(false); err != nil {
+			return err
+		}
+	}
+	x := secondary(d, false)
+	if shpc {
+		x.min = 1 // slot 0 is not the hotplug controller's
+	}
+	x.pci.HotplugOK = true
+	return nil
+}
+
+// addPXB makes the root bus of a pxb-pcie.
+func addPXB(d *deviceBuild) error {
+	if !d.bus.root || d.bus.extra {
+		return d.usage("a pxb-pcie goes on pcie.0, not on %s", d.bus.name)
+	}
+	nr, err := d.number("bus_nr", 0, 255)
+	if err != nil {
+		return err
+	}
+	node := -1
+	if v, ok := d.props.get("numa_node"); ok {
+		n, ok := parseUint(v)
+		if !ok || n >= uint64(len(d.b.m.NUMA)) {
+			return d.usage("numa_node=%s: there is no such node", v)
+		}
+		node = int(n)
+	}
+	if on, err := d.boolean("bypass_iommu", false); err != nil {
+		return err
+	} else if on {
+		return unsupportedErr(d.option, d.arg, "bypass_iommu=on is not modelled")
+	}
+	for _, x := range d.b.buses {
+		if x.root && x.pci.BusNr == uint8(nr) {
+			return d.usage("bus_nr=%d is taken by bus %s", nr, x.name)
+		}
+	}
+	x := d.b.newPCIBus(d.id, true)
+	x.root, x.extra = true, true
+	x.pci.Extra, x.pci.BusNr, x.pci.NUMANode = true, uint8(nr), node
+	d.dev.ExtraRoot = x.pci
+	return nil
+}

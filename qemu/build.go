@@ -1,0 +1,247 @@
+package qemu
+
+import "fmt"
+
+// A deviceOption is one device that the command line asks for.
+type deviceOption struct {
+	option, arg string
+	props       props
+}
+
+// readDevice notes -device.
+func (b *builder) readDevice(arg string) error {
+	p, err := parseKeyvalList("-device", arg, "driver")
+	if err != nil {
+		return err
+	}
+	o := deviceOption{"-device", arg, p}
+	if p.str("driver") == "" {
+		return needArg("-device", arg, "driver")
+	}
+	if arg[0] == '{' {
+		b.jsonDevs = append(b.jsonDevs, o)
+	} else {
+		b.devices = append(b.devices, o)
+	}
+	return nil
+}
+
+// has reports whether a driver is asked for by -device.
+func (b *builder) has(drivers ...string) bool {
+	for _, list := range [][]deviceOption{b.devices, b.jsonDevs} {
+		for _, o := range list {
+			for _, d := range drivers {
+				if o.props.str("driver") == d {
+					return true
+				}
+			}
+		}
+	}
+	for _, g := range b.globals {
+		// QEMU looks at the drivers of -global too.
+		for _, d := range drivers {
+			if g.driver == d {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// builtIn are the functions that q35 makes itself, in the order in which it does.
+// Follows QEMU 10.2, hw/i386/pc_q35.c, pc_q35_init.
+var builtIn = []struct {
+	driver   string
+	slot, fn uint8
+	multi    bool
+	kind     PCIKind
+	when     func(*Machine) bool
+	bars     []BAR
+}{
+	{"mch", 0, 0, false, HostBridge, nil, nil},
+	{"ICH9-LPC", 0x1f, 0, true, ISABridge, nil, nil},
+	{"ich9-ahci", 0x1f, 2, true, Endpoint, func(m *Machine) bool { return m.SATA }, []BAR{{4, 0x20, BARIO}, {5, 0x1000, BARMem32}}},
+	{"ich9-usb-ehci1", 0x1d, 7, true, Endpoint, func(m *Machine) bool { return m.USB }, []BAR{{0, 0x1000, BARMem32}}},
+	{"ich9-usb-uhci1", 0x1d, 0, true, Endpoint, func(m *Machine) bool { return m.USB }, []BAR{{4, 0x20, BARIO}}},
+	{"ich9-usb-uhci2", 0x1d, 1, true, Endpoint, func(m *Machine) bool { return m.USB }, []BAR{{4, 0x20, BARIO}}},
+	{"ich9-usb-uhci3", 0x1d, 2, true, Endpoint, func(m *Machine) bool { return m.USB }, []BAR{{4, 0x20, BARIO}}},
+	{"ICH9-SMB", 0x1f, 3, true, Endpoint, func(m *Machine) bool { return m.SMBus }, []BAR{{4, 0x40, BARIO}}},
+}
+
+// buildBuiltIn makes the chipset, then the display and the network devices of -vga, -nic and -net, which QEMU makes
+// before those of -device.
+func (b *builder) buildBuiltIn() error {
+	root := b.newPCIBus("pcie.0", true)
+	root.root, root.path = true, "/pci@i0cf8"
+	b.m.Root = root.pci
+	b.addBus(&bus{name: "isa.0", kind: onISA, path: "/pci@i0cf8/isa@1f"})
+	for _, f := range builtIn {
+		if f.when != nil && !f.when(b.m) {
+			continue
+		}
+		dev := &PCIDevice{Driver: f.driver, Slot: f.slot, Function: f.fn, Multifunction: f.multi, BuiltIn: true,
+			Kind: f.kind, BARs: f.bars, Hotpluggable: f.driver == "ich9-ahci" || f.driver == "ich9-usb-ehci1"}
+		b.order++
+		dev.Order = b.order
+		root.slots[dev.Devfn()] = dev
+	}
+	for _, dev := range root.slots {
+		if dev != nil {
+			root.pci.Devices = append(root.pci.Devices, dev)
+		}
+	}
+	if b.m.SATA {
+		for i := range 6 {
+			b.addBus(&bus{name: fmt.Sprintf("ide.%d", i), kind: onIDE, max: 1, path: fmt.Sprintf("/pci@i0cf8/pci8086,2922@1f,2/drive@%x", i)})
+		}
+	}
+	if b.m.USB {
+		b.addBus(&bus{name: "usb-bus.0", kind: onUSB})
+	}
+	if b.m.SMBus {
+		b.addBus(&bus{name: "i2c", kind: onI2C})
+	}
+	if err := b.takeDrives(); err != nil {
+		return err
+	}
+	if err := b.serialPorts(); err != nil {
+		return err
+	}
+	if err := b.defaultVGA(); err != nil {
+		return err
+	}
+	return b.defaultNICs()
+}
+
+// buildDevices makes the devices of -device, -virtfs and -drive if=virtio in QEMU's order.
+func (b *builder) buildDevices() error {
+	for _, list := range [][]deviceOption{b.devices, b.jsonDevs} {
+		for _, o := range list {
+			if err := b.addDevice(o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// addDevice makes one device.
+func (b *builder) addDevice(o deviceOption) error {
+	driver := o.props.str("driver")
+	model, ok := modelOf(driver)
+	if !ok {
+		return unknownErr(o.option, o.arg, fmt.Sprintf("unknown device %q", driver), nearest(driver, Drivers()))
+	}
+	d := &deviceBuild{b: b, model: model, option: o.option, arg: o.arg, props: b.withGlobals(model, o.props), id: o.props.str("id")}
+	if d.id != "" {
+		if b.ids[d.id] {
+			return d.usage("there is a device with id=%s already", d.id)
+		}
+		b.ids[d.id] = true
+	}
+	if err := d.findBus(); err != nil {
+		return err
+	}
+	if model.Bus == onPCI {
+		if err := d.makePCI(); err != nil {
+			return err
+		}
+	}
+	if model.Apply != nil {
+		if err := model.Apply(d); err != nil {
+			return err
+		}
+	}
+	if err := d.bootIndex(); err != nil {
+		return err
+	}
+	if d.bus != nil {
+		d.bus.units++
+	}
+	if model.Offers != onNone {
+		b.offer(d)
+	}
+	return nil
+}
+
+// findBus resolves bus=, or the default for the kind of device.
+func (d *deviceBuild) findBus() error {
+	name, named := d.props.get("bus")
+	if !named || d.model.Bus == onNone || d.model.Bus == onSystem {
+		if d.model.Bus != onNone && d.model.Bus != onSystem {
+			if d.bus = d.b.defaultBus(d.model.Bus); d.bus == nil {
+				return d.usage("no %s bus has room for it", d.model.Bus)
+			}
+		}
+		return nil
+	}
+	d.bus = d.b.findBus(name)
+	switch {
+	case d.bus == nil:
+		return d.usage("there is no bus %q before it on the command line", name)
+	case d.bus.kind != d.model.Bus:
+		return d.usage("%s does not go on bus %s, a %s bus", d.model.Name, name, d.bus.kind)
+	case d.bus.max > 0 && d.bus.units >= d.bus.max:
+		return d.usage("bus %s is full", name)
+	}
+	return nil
+}
+
+// makePCI makes and places a function. A bridge's secondary bus is made with it.
+func (d *deviceBuild) makePCI() error {
+	m := d.model
+	d.dev = &PCIDevice{Driver: m.Name, ID: d.id, Kind: m.Kind, BARs: m.BARs, ROM: m.ROM, Hotpluggable: !m.Fixed, Props: d.props.asMap()}
+	if err := d.place(); err != nil {
+		return err
+	}
+	d.b.order++
+	d.dev.Order = d.b.order
+	if m.Size != nil {
+		bars, err := m.Size(d)
+		if err != nil {
+			return err
+		}
+		d.dev.BARs = bars
+	}
+	if v, ok := d.props.get("romfile"); ok {
+		if v != "" {
+			return unsupportedErr(d.option, d.arg, "romfile=%s: the ROM's size is that of a file on the host; leave it empty", v)
+		}
+		d.dev.ROM = 0
+	}
+	if on, err := d.boolean("rombar", true); err == nil && !on || d.props.str("rombar") == "0" {
+		d.dev.ROM = 0
+	}
+	n, err := d.number("acpi-index", 0, 1<<31-1)
+	if err != nil {
+		return err
+	}
+	d.dev.ACPIIndex = uint32(n)
+	return nil
+}
+
+// offer makes the bus that a device has for others.
+func (b *builder) offer(d *deviceBuild) {
+	name := d.id + ".0"
+	if d.id == "" {
+		n := 0
+		for _, x := range b.buses {
+			if x.kind == d.model.Offers {
+				n++
+			}
+		}
+		name = fmt.Sprintf("%s.%d", busBaseName(d.model.Offers), n)
+	}
+	b.addBus(&bus{name: name, kind: d.model.Offers, owner: d})
+}
+
+// busBaseName is how QEMU names a bus whose device has no id.
+func busBaseName(k busType) string {
+	switch k {
+	case onSCSI:
+		return "scsi"
+	case onIDE:
+		return "ide"
+	}
+	return string(k)
+}

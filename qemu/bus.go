@@ -1,0 +1,165 @@
+package qemu
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A bus is somewhere to plug a device in, in the order in which QEMU looks: newer buses of the same parent first.
+type bus struct {
+	name     string
+	kind     busType
+	pci      *Bus
+	pcie     bool
+	root     bool // a root bus: pcie.0, or that of a pxb
+	extra    bool // the root bus of a pxb, where only bridges go
+	upstream bool // behind an upstream port
+	slot0    bool // a port's bus, with one slot
+	parent   *PCIDevice
+	path     string // Open Firmware path of what is on it, for bootorder
+	slots    [256]*PCIDevice
+	min      int // first slot given out
+	max      int // units, 0 is without limit
+	units    int
+	owner    *deviceBuild // of a bus that is not PCI
+	port     int          // number of a port among its owner's
+}
+
+// findBus returns the bus of a bus= property. Names may be a path whose last part is the name.
+func (b *builder) findBus(name string) *bus {
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		name = name[i+1:]
+	}
+	for _, x := range b.buses {
+		if x.name == name {
+			return x
+		}
+	}
+	return nil
+}
+
+// defaultBus returns the bus that a device without bus= goes to: the first with room, where root buses of pxbs come
+// before pcie.0, newest first. Follows QEMU 10.2, system/qdev-monitor.c, qbus_find_recursive, and hw/core/qdev.c,
+// bus_add_child, which puts new children in front.
+func (b *builder) defaultBus(kind busType) *bus {
+	if kind == onPCI {
+		for i := len(b.buses) - 1; i >= 0; i-- {
+			if b.buses[i].extra {
+				return b.buses[i]
+			}
+		}
+	}
+	for _, x := range b.buses {
+		if x.kind == kind && (x.max == 0 || x.units < x.max) {
+			return x
+		}
+	}
+	return nil
+}
+
+// addBus makes a bus known.
+func (b *builder) addBus(x *bus) { b.buses = append(b.buses, x) }
+
+// newPCIBus makes the bus of a bridge, port or root.
+func (b *builder) newPCIBus(name string, pcie bool) *bus {
+	x := &bus{name: name, kind: onPCI, pcie: pcie, pci: &Bus{Name: name, PCIe: pcie, NUMANode: -1}}
+	b.addBus(x)
+	return x
+}
+
+// parseAddr reads addr=: a slot in hexadecimal, or slot.function. An integer in JSON is slot*8+function.
+// Follows QEMU 10.2, hw/core/qdev-properties-system.c, set_pci_devfn.
+func parseAddr(v string) (slot, function int, ok bool) {
+	if v == "-1" {
+		return -1, 0, true
+	}
+	s, f, dotted := strings.Cut(v, ".")
+	slot, ok = parseHex(s)
+	if !ok || slot > 31 {
+		return 0, 0, false
+	}
+	if dotted {
+		function, ok = parseHex(f)
+	}
+	return slot, function, ok && function < 8
+}
+
+// parseHex reads what C's "%x" does: hexadecimal digits with or without 0x.
+func parseHex(s string) (int, bool) {
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "0x"), "0X")
+	n, ok := 0, s != "" && len(s) <= 4
+	for _, c := range []byte(strings.ToLower(s)) {
+		i := strings.IndexByte("0123456789abcdef", c)
+		if i < 0 {
+			return 0, false
+		}
+		n = n<<4 | i
+	}
+	return n, ok
+}
+
+// place puts a function on its bus: at addr=, or in the first slot whose function 0 is free.
+// Follows QEMU 10.2, hw/pci/pci.c, do_pci_register_device and pci_init_multifunction.
+func (d *deviceBuild) place() error {
+	x := d.bus
+	if x.extra && d.model.Kind != RootPort && d.model.Kind != PCIBridge {
+		return d.usage("only bridges and ports go on bus %s, the root bus of a pxb-pcie; without bus= the device goes there", x.name)
+	}
+	devfn := -1
+	if v, ok := d.props.get("addr"); ok {
+		slot, fn, ok := parseAddr(v)
+		if !ok {
+			return d.usage("addr=%s is not a slot, or a slot and function, in hexadecimal", v)
+		}
+		devfn = slot<<3 | fn
+		if slot < 0 {
+			devfn = -1
+		}
+	}
+	if devfn < 0 {
+		for slot := x.min; slot < 32; slot++ {
+			if x.slots[slot<<3] == nil {
+				devfn = slot << 3
+				break
+			}
+		}
+		if devfn < 0 {
+			return d.usage("no slot is free on bus %s", x.name)
+		}
+	}
+	if other := x.slots[devfn]; other != nil {
+		return d.usage("slot %#x.%x of bus %s is taken by %s", devfn>>3, devfn&7, x.name, describe(other))
+	}
+	multi, err := d.boolean("multifunction", d.dev.Multifunction)
+	if err != nil {
+		return err
+	}
+	f0 := x.slots[devfn&^7]
+	switch {
+	case devfn&7 != 0 && f0 != nil && !f0.Multifunction:
+		return d.usage("slot %#x has function 0 (%s) without multifunction=on", devfn>>3, describe(f0))
+	case devfn&7 == 0 && !multi:
+		for fn := 1; fn < 8; fn++ {
+			if x.slots[devfn+fn] != nil {
+				return d.usage("slot %#x has function %d already, so function 0 needs multifunction=on", devfn>>3, fn)
+			}
+		}
+	}
+	d.dev.Slot, d.dev.Function, d.dev.Multifunction = uint8(devfn>>3), uint8(devfn&7), multi
+	x.slots[devfn] = d.dev
+	x.pci.Devices = nil
+	for _, f := range x.slots {
+		if f != nil {
+			x.pci.Devices = append(x.pci.Devices, f)
+		}
+	}
+	return nil
+}
+
+// describe names a function for an error.
+func describe(d *PCIDevice) string {
+	if d.ID != "" {
+		return fmt.Sprintf("%s (id=%s)", d.Driver, d.ID)
+	}
+	return d.Driver
+}

@@ -1,0 +1,142 @@
+package qemu
+
+import "strings"
+
+const (
+	whyUSB  = "behind a USB controller: no table names it"
+	whySCSI = "behind a SCSI controller: no table names it"
+	whyISA  = "an I/O port that no table names"
+)
+
+// otherDevices are those on other buses than PCI, and those on none.
+var otherDevices = []deviceModel{
+	{Name: "isa-serial", Bus: onISA, Apply: addSerial, Why: "a COM port in the DSDT"},
+	{Name: "isa-parallel", Bus: onISA, Apply: addParallel, Why: "an LPT port in the DSDT"},
+	{Name: "isa-debugcon", Bus: onISA, Why: whyISA},
+	{Name: "isa-debug-exit", Bus: onISA, Why: whyISA},
+	{Name: "isa-applesmc", Bus: onISA, Apply: addISA, Why: "a device in the DSDT"},
+	{Name: "ib700", Bus: onISA, Why: whyISA},
+	{Name: "pvpanic", Bus: onISA, Apply: addISA, Why: "a device in the DSDT"},
+	{Name: "isa-ipmi-kcs", Bus: onISA, Apply: addISA, Why: "a device in the DSDT"},
+	{Name: "isa-ipmi-bt", Bus: onISA, Apply: addISA, Why: "a device in the DSDT"},
+	{Name: "tpm-tis", Bus: onISA, Apply: func(d *deviceBuild) error { return setTPM(d, TPMTIS) }, Why: "TPM2 table and DSDT"},
+	{Name: "tpm-crb", Bus: onNone, Apply: func(d *deviceBuild) error { return setTPM(d, TPMCRB) }, Why: "TPM2 table and DSDT"},
+	{Name: "vmgenid", Bus: onNone, Apply: addVMGenID, Why: "SSDT"},
+	{Name: "vmcoreinfo", Bus: onNone, Why: "a fw_cfg file that firmware does not read"},
+	{Name: "ipmi-bmc-sim", Bus: onNone, Why: "the BMC behind an IPMI interface"},
+	{Name: "ipmi-bmc-extern", Bus: onNone, Why: "the BMC behind an IPMI interface"},
+	{Name: "intel-iommu", Bus: onSystem, Apply: addIntelIOMMU, Why: "DMAR table"},
+	{Name: "loader", Bus: onNone, Apply: refuseDevice("puts a file into the guest's memory, which is not modelled")},
+	{Name: "amd-iommu", Bus: onSystem, Apply: refuseDevice("the IVRS table is not modelled")},
+	{Name: "pc-dimm", Bus: onNone, Apply: refuseDevice("memory that is plugged in at start is not modelled")},
+	{Name: "nvdimm", Bus: onNone, Apply: refuseDevice("the NFIT table of a present NVDIMM is not modelled")},
+	{Name: "virtio-mem-pci", Bus: onNone, Apply: refuseDevice("the memory range that it takes is not modelled")},
+	{Name: "virtio-pmem-pci", Bus: onNone, Apply: refuseDevice("the memory range that it takes is not modelled")},
+	{Name: "sgx-epc", Bus: onNone, Apply: refuseDevice("SGX memory is not modelled")},
+	{Name: "ramfb", Bus: onSystem, Why: "a fw_cfg file that is not measured"},
+	{Name: "vmbus-bridge", Bus: onSystem, Apply: refuseDevice("Hyper-V's VMBus is not modelled")},
+	{Name: "uefi-vars-x64", Bus: onSystem, Apply: refuseDevice("its variable store in the host is not modelled")},
+	{Name: "qemu64-x86_64-cpu", Bus: onNone, Apply: refuseDevice("CPUs plugged in by -device are not modelled; use -smp")},
+
+	{Name: "ide-hd", Bus: onIDE, Why: "behind a SATA port: no table names it"},
+	{Name: "ide-cd", Bus: onIDE, Why: "behind a SATA port: no table names it"},
+	{Name: "ide-cf", Bus: onIDE, Why: "behind a SATA port: no table names it"},
+	{Name: "scsi-hd", Bus: onSCSI, Why: whySCSI}, {Name: "scsi-cd", Bus: onSCSI, Why: whySCSI},
+	{Name: "scsi-block", Bus: onSCSI, Why: whySCSI}, {Name: "scsi-generic", Bus: onSCSI, Why: whySCSI},
+	{Name: "nvme-ns", Bus: onNVMe, Why: "behind an NVMe controller: no table names it"},
+	{Name: "virtserialport", Bus: onVSer, Why: "behind a virtio-serial controller: no table names it"},
+	{Name: "virtconsole", Bus: onVSer, Why: "behind a virtio-serial controller: no table names it"},
+	{Name: "hda-duplex", Bus: onHDA, Why: "a codec: no table names it"}, {Name: "hda-micro", Bus: onHDA, Why: "a codec: no table names it"},
+	{Name: "hda-output", Bus: onHDA, Why: "a codec: no table names it"},
+	{Name: "usb-kbd", Bus: onUSB, Why: whyUSB}, {Name: "usb-mouse", Bus: onUSB, Why: whyUSB}, {Name: "usb-tablet", Bus: onUSB, Why: whyUSB},
+	{Name: "usb-storage", Bus: onUSB, Why: whyUSB, Offers: onSCSI}, {Name: "usb-hub", Bus: onUSB, Why: whyUSB}, {Name: "usb-net", Bus: onUSB, Why: whyUSB},
+	{Name: "usb-serial", Bus: onUSB, Why: whyUSB}, {Name: "usb-host", Bus: onUSB, Why: whyUSB}, {Name: "usb-redir", Bus: onUSB, Why: whyUSB},
+	{Name: "usb-audio", Bus: onUSB, Why: whyUSB}, {Name: "usb-ccid", Bus: onUSB, Why: whyUSB, Offers: onCCID}, {Name: "usb-bot", Bus: onUSB, Why: whyUSB, Offers: onSCSI},
+	{Name: "usb-uas", Bus: onUSB, Why: whyUSB, Offers: onSCSI}, {Name: "usb-mtp", Bus: onUSB, Why: whyUSB}, {Name: "usb-braille", Bus: onUSB, Why: whyUSB},
+	{Name: "usb-wacom-tablet", Bus: onUSB, Why: whyUSB}, {Name: "ccid-card-passthru", Bus: onCCID, Why: whyUSB},
+	{Name: "ccid-card-emulated", Bus: onCCID, Why: whyUSB},
+}
+
+// refuseDevice is the row of a device that is known and out of reach.
+func refuseDevice(why string) func(*deviceBuild) error {
+	return func(d *deviceBuild) error { return unsupportedErr(d.option, d.arg, "%s", why) }
+}
+
+// addISA notes a device that the DSDT describes.
+func addISA(d *deviceBuild) error {
+	d.b.m.ISA = append(d.b.m.ISA, ISADevice{Driver: d.model.Name, Props: d.props.asMap()})
+	return nil
+}
+
+// addParallel makes a port of -device isa-parallel.
+func addParallel(d *deviceBuild) error {
+	n, err := d.number("index", uint64(len(d.b.m.Parallel)), maxParallel-1)
+	if err != nil {
+		return err
+	}
+	for _, p := range d.b.m.Parallel {
+		if p == int(n) {
+			return d.usage("parallel port %d is there already", n)
+		}
+	}
+	if n >= maxParallel {
+		return d.usage("a machine has at most %d parallel ports", maxParallel)
+	}
+	d.b.m.Parallel = append(d.b.m.Parallel, int(n))
+	return nil
+}
+
+// setTPM notes the guest's one TPM.
+func setTPM(d *deviceBuild, kind TPMKind) error {
+	if d.b.m.TPM != NoTPM {
+		return d.usage("there is a TPM already")
+	}
+	d.b.m.TPM = kind
+	return nil
+}
+
+// addVMGenID notes the generation id. guid=auto is random, and no table carries it.
+func addVMGenID(d *deviceBuild) error {
+	m := d.b.m
+	if m.HasVMGenID {
+		return d.usage("there is a vmgenid already")
+	}
+	g := d.props.str("guid")
+	if g != "" && g != "auto" && !isUUID(g) {
+		return d.usage("guid=%s is not a GUID", g)
+	}
+	m.HasVMGenID, m.VMGenID = true, strings.ToLower(g)
+	return nil
+}
+
+// addIntelIOMMU notes the IOMMU that the DMAR table describes. Its address width is 39 bits up to pc-q35-9.1, then 48.
+// Follows QEMU 10.2, hw/i386/intel_iommu.c and hw/i386/pc.c, pc_compat_9_1.
+func addIntelIOMMU(d *deviceBuild) error {
+	m := d.b.m
+	if m.IOMMU.Kind != NoIOMMU {
+		return d.usage("there is an IOMMU already")
+	}
+	def := uint64(48)
+	if m.MachineVersion.Less(Version{Major: 9, Minor: 2}) {
+		def = 39
+	}
+	n, err := d.number("aw-bits", def, 57)
+	if err != nil {
+		return err
+	}
+	if n != 39 && n != 48 && n != 57 {
+		return d.usage("aw-bits=%d: expects 39, 48 or 57", n)
+	}
+	m.IOMMU = IOMMU{Kind: IntelIOMMU, AWBits: int(n), Props: d.props.asMap()}
+	return nil
+}
+
+// addVirtioIOMMU notes the IOMMU that the VIOT table describes.
+func addVirtioIOMMU(d *deviceBuild) error {
+	m := d.b.m
+	if m.IOMMU.Kind != NoIOMMU {
+		return d.usage("there is an IOMMU already")
+	}
+	m.IOMMU = IOMMU{Kind: VirtioIOMMU, Device: d.dev, Props: d.props.asMap()}
+	return nil
+}

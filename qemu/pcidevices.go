@@ -1,0 +1,153 @@
+package qemu
+
+// io, mem32, pref32, mem64 and pref64 are BARs of a space.
+func io(index int, size uint64) BAR     { return BAR{index, size, BARIO} }
+func mem32(index int, size uint64) BAR  { return BAR{index, size, BARMem32} }
+func pref32(index int, size uint64) BAR { return BAR{index, size, BARPref32} }
+func mem64(index int, size uint64) BAR  { return BAR{index, size, BARMem64} }
+func pref64(index int, size uint64) BAR { return BAR{index, size, BARPref64} }
+
+// Sizes of option ROMs: those of QEMU's own files, rounded up to a power of two.
+const (
+	nicROM   = 0x40000
+	eproROM  = 0x20000
+	vgaROM   = 0x10000
+	bochsROM = 0x8000
+)
+
+// pciDevices are the functions that are neither virtio nor bridges. BARs and ROMs were read from the configuration space
+// of QEMU 10.0.13 and compared with the drivers' realize functions in QEMU 10.2.
+var pciDevices = []deviceModel{
+	// Network.
+	{Name: "e1000", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), io(1, 0x40)}, ROM: nicROM},
+	{Name: "e1000-82544gc", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), io(1, 0x40)}, ROM: nicROM},
+	{Name: "e1000-82545em", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), io(1, 0x40)}, ROM: nicROM},
+	{Name: "e1000e", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), mem32(1, 0x20000), io(2, 0x20), mem32(3, 0x4000)}, ROM: nicROM},
+	{Name: "igb", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), mem32(1, 0x20000), io(2, 0x20), mem64(3, 0x4000)}, ROM: 0},
+	{Name: "rtl8139", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x100), mem32(1, 0x100)}, ROM: nicROM},
+	{Name: "ne2k_pci", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x100)}, ROM: nicROM},
+	{Name: "pcnet", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x20), mem32(1, 0x20)}, ROM: nicROM},
+	{Name: "vmxnet3", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x1000), mem32(1, 0x1000), mem32(2, 0x2000)}, ROM: nicROM},
+	{Name: "i82550", NIC: true, Bus: onPCI, BARs: []BAR{pref32(0, 0x1000), io(1, 0x40), mem32(2, 0x20000)}, ROM: eproROM},
+	{Name: "i82551", NIC: true, Bus: onPCI, BARs: []BAR{pref32(0, 0x1000), io(1, 0x40), mem32(2, 0x20000)}, ROM: eproROM},
+	{Name: "i82557b", NIC: true, Bus: onPCI, BARs: []BAR{pref32(0, 0x1000), io(1, 0x40), mem32(2, 0x20000)}, ROM: eproROM},
+	{Name: "i82559er", NIC: true, Bus: onPCI, BARs: []BAR{pref32(0, 0x1000), io(1, 0x40), mem32(2, 0x20000)}, ROM: eproROM},
+	{Name: "tulip", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x80), mem32(1, 0x80)}},
+	{Name: "rocker", Bus: onPCI, BARs: []BAR{mem32(0, 0x2000), mem32(1, 0x2000)}},
+
+	// Storage.
+	{Name: "nvme", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onNVMe},
+	{Name: "ich9-ahci", Bus: onPCI, BARs: []BAR{io(4, 0x20), mem32(5, 0x1000)}, Apply: offerAHCI},
+	{Name: "piix3-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}},
+	{Name: "piix4-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}},
+	{Name: "sdhci-pci", Bus: onPCI, BARs: []BAR{mem32(0, 0x100)}},
+	{Name: "megasas", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000), io(2, 0x100), mem64(3, 0x40000)}, Offers: onSCSI},
+	{Name: "megasas-gen2", Bus: onPCI, BARs: []BAR{io(0, 0x100), mem64(1, 0x4000), mem64(3, 0x40000)}, Offers: onSCSI},
+	{Name: "mptsas1068", Bus: onPCI, BARs: []BAR{io(0, 0x100), mem32(1, 0x4000), mem32(2, 0x10000)}, Offers: onSCSI},
+	{Name: "lsi53c895a", Bus: onPCI, BARs: []BAR{io(0, 0x100), mem32(1, 0x400), mem32(2, 0x2000)}, Offers: onSCSI},
+	{Name: "lsi53c810", Bus: onPCI, BARs: []BAR{io(0, 0x100), mem32(1, 0x400), mem32(2, 0x2000)}, Offers: onSCSI},
+	{Name: "pvscsi", Bus: onPCI, BARs: []BAR{mem32(0, 0x8000)}, Offers: onSCSI},
+	{Name: "am53c974", Bus: onPCI, BARs: []BAR{io(0, 0x80)}, Offers: onSCSI},
+	{Name: "dc390", Bus: onPCI, BARs: []BAR{io(0, 0x80)}, Offers: onSCSI},
+	{Name: "ufs", Bus: onPCI, BARs: []BAR{mem32(0, 0x2000)}},
+
+	// USB.
+	{Name: "qemu-xhci", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onUSB},
+	{Name: "nec-usb-xhci", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onUSB},
+	{Name: "ich9-usb-ehci1", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB},
+	{Name: "ich9-usb-ehci2", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB},
+	{Name: "usb-ehci", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB},
+	{Name: "ich9-usb-uhci1", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "ich9-usb-uhci2", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "ich9-usb-uhci3", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "ich9-usb-uhci4", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "ich9-usb-uhci5", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "ich9-usb-uhci6", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "piix3-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "piix4-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "pci-ohci", Bus: onPCI, BARs: []BAR{mem32(0, 0x100)}, Offers: onUSB, Fixed: true},
+
+	// Display and sound.
+	{Name: "VGA", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x1000000), mem32(2, 0x1000)}, ROM: vgaROM, Fixed: true},
+	{Name: "cirrus-vga", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x2000000), mem32(1, 0x1000)}, ROM: vgaROM, Fixed: true},
+	{Name: "vmware-svga", Bus: onPCI, Kind: VGA, BARs: []BAR{io(0, 0x10), pref32(1, 0x1000000), pref32(2, 0x10000)}, ROM: vgaROM, Fixed: true},
+	{Name: "ati-vga", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x1000000), io(1, 0x100), mem32(2, 0x4000)}, ROM: vgaROM, Fixed: true},
+	{Name: "virtio-vga", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x800000), pref64(2, 0x4000), mem32(4, 0x1000)}, ROM: vgaROM, Fixed: true},
+	{Name: "secondary-vga", Bus: onPCI, BARs: []BAR{pref32(0, 0x1000000), mem32(2, 0x1000)}},
+	{Name: "bochs-display", Bus: onPCI, BARs: []BAR{pref32(0, 0x1000000), mem32(2, 0x1000)}, ROM: bochsROM},
+	{Name: "ich9-intel-hda", Bus: onPCI, BARs: []BAR{mem32(0, 0x4000)}, Offers: onHDA},
+	{Name: "intel-hda", Bus: onPCI, BARs: []BAR{mem32(0, 0x4000)}, Offers: onHDA},
+	{Name: "AC97", Bus: onPCI, BARs: []BAR{io(0, 0x400), io(1, 0x100)}},
+	{Name: "ES1370", Bus: onPCI, BARs: []BAR{io(0, 0x100)}},
+
+	// Others.
+	{Name: "edu", Bus: onPCI, BARs: []BAR{mem32(0, 0x100000)}},
+	{Name: "pci-testdev", Bus: onPCI, Size: testdevBARs},
+	{Name: "ivshmem-plain", Bus: onPCI, Size: ivshmemBARs},
+	{Name: "pvpanic-pci", Bus: onPCI, BARs: []BAR{pref32(0, 0x10)}, Fixed: true},
+	{Name: "i6300esb", Bus: onPCI, BARs: []BAR{mem32(0, 0x10)}},
+	{Name: "pci-serial", Bus: onPCI, BARs: []BAR{io(0, 8)}},
+	{Name: "pci-serial-2x", Bus: onPCI, BARs: []BAR{io(0, 0x10)}},
+	{Name: "pci-serial-4x", Bus: onPCI, BARs: []BAR{io(0, 0x20)}},
+	{Name: "pci-ipmi-kcs", Bus: onPCI, BARs: []BAR{io(0, 8)}},
+	{Name: "pci-ipmi-bt", Bus: onPCI, BARs: []BAR{io(0, 8)}},
+	{Name: "tpci200", Bus: onPCI, BARs: []BAR{mem32(0, 0x80), io(1, 0x80), mem32(2, 0x100), mem32(3, 0x400), mem32(4, 0x2000000), mem32(5, 0x1000000)}},
+	{Name: "vfio-pci", Bus: onPCI, Size: vfioBARs},
+	{Name: "vfio-pci-nohotplug", Bus: onPCI, Size: vfioBARs, Fixed: true},
+}
+
+// offerAHCI adds the six ports of an AHCI controller.
+func offerAHCI(d *deviceBuild) error {
+	for i := range 6 {
+		name := d.id
+		if name == "" {
+			name = "ide"
+		}
+		d.b.addBus(&bus{name: name + "." + string(rune('0'+i)), kind: onIDE, max: 1, owner: d, port: i})
+	}
+	return nil
+}
+
+// testdevBARs follows QEMU 10.2, hw/misc/pci-testdev.c, pci_testdev_realize.
+func testdevBARs(d *deviceBuild) ([]BAR, error) {
+	bars := []BAR{mem32(0, 0x1000), io(1, 0x100)}
+	n, err := d.size("membar", 0)
+	if err != nil {
+		return nil, err
+	}
+	if n&(n-1) != 0 {
+		return nil, d.usage("membar=%s is not a power of two", d.props.str("membar"))
+	}
+	if n != 0 {
+		bars = append(bars, pref64(2, n))
+	}
+	return bars, nil
+}
+
+// ivshmemBARs follows QEMU 10.2, hw/misc/ivshmem-pci.c, ivshmem_common_realize: the backend's memory is BAR 2.
+func ivshmemBARs(d *deviceBuild) ([]BAR, error) {
+	id, ok := d.props.get("memdev")
+	if !ok {
+		return nil, needArg(d.option, d.arg, "memdev")
+	}
+	n, err := d.b.backendSize(d.option, d.arg, id)
+	if err != nil {
+		return nil, err
+	}
+	if n&(n-1) != 0 {
+		return nil, d.usage("the memory of %s is not a power of two", id)
+	}
+	return []BAR{mem32(0, 0x100), pref64(2, n)}, nil
+}
+
+// vfioBARs takes the BARs of a passed-on device from the caller: they are the host device's own.
+func vfioBARs(d *deviceBuild) ([]BAR, error) {
+	keys := []string{d.id, d.props.str("host"), d.props.str("sysfsdev")}
+	for _, k := range keys {
+		if bars, ok := d.b.opts.BARs[k]; ok && k != "" {
+			return bars, nil
+		}
+	}
+	return nil, &OptionError{Option: d.option, Arg: d.arg, Msg: "the BARs of a device passed on from the host are not on the command line",
+		Hint: "give them with --bar, from lspci -vv on the host", Err: ErrUnsupported}
+}

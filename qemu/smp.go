@@ -1,0 +1,124 @@
+package qemu
+
+import "math/bits"
+
+// readSMP notes -smp. Repeated options merge.
+func (b *builder) readSMP(arg string) error {
+	b.smp = append(b.smp, parseProps(arg, "cpus")...)
+	return nil
+}
+
+// maxTopologyPart bounds each number of -smp, so that no product overflows; QEMU's own limit on CPUs is 4096.
+const maxTopologyPart = 1 << 16
+
+// resolveTopology completes -smp. Of what is left out, QEMU prefers cores to sockets to threads since pc-q35-6.2, and
+// sockets to cores to threads before. Follows QEMU 10.2, hw/core/machine-smp.c, machine_parse_smp_config.
+func (b *builder) resolveTopology() error {
+	keys := []string{"cpus", "maxcpus", "sockets", "dies", "clusters", "modules", "cores", "threads", "books", "drawers"}
+	if err := checkKeys("-smp", "", b.smp, keys...); err != nil {
+		return err
+	}
+	n := map[string]int{}
+	for _, k := range keys {
+		v, ok := b.smp.get(k)
+		if !ok {
+			continue
+		}
+		i, ok := parseInt(v)
+		if !ok || i < 1 || i > maxTopologyPart {
+			return usageErr("-smp", k+"="+v, "expects a number from 1 to %d", maxTopologyPart)
+		}
+		n[k] = int(i)
+	}
+	for _, k := range []string{"clusters", "books", "drawers"} {
+		if n[k] > 1 {
+			return usageErr("-smp", "", "%s > 1 is not supported by q35", k)
+		}
+	}
+	if n["modules"] > 1 && b.m.Release.Less(Version{Major: 9, Minor: 1}) {
+		return usageErr("-smp", "", "modules > 1 is not supported before QEMU 9.1")
+	}
+	dies, modules := max(n["dies"], 1), max(n["modules"], 1)
+	cpus, maxcpus, sockets, cores, threads := n["cpus"], n["maxcpus"], n["sockets"], n["cores"], n["threads"]
+	outer := dies * modules
+	if cpus == 0 && maxcpus == 0 {
+		sockets, cores, threads = max(sockets, 1), max(cores, 1), max(threads, 1)
+	} else {
+		if maxcpus == 0 {
+			maxcpus = cpus
+		}
+		preferSockets := b.m.MachineVersion.Less(Version{Major: 6, Minor: 2})
+		switch {
+		case preferSockets && sockets == 0:
+			cores, threads = max(cores, 1), max(threads, 1)
+			sockets = maxcpus / (outer * cores * threads)
+		case preferSockets && cores == 0, !preferSockets && cores == 0:
+			sockets, threads = max(sockets, 1), max(threads, 1)
+			cores = maxcpus / (sockets * outer * threads)
+		case sockets == 0:
+			threads = max(threads, 1)
+			sockets = maxcpus / (outer * cores * threads)
+		}
+		if threads == 0 {
+			if d := sockets * outer * cores; d != 0 {
+				threads = maxcpus / d
+			}
+		}
+	}
+	total := sockets * outer * cores * threads
+	if maxcpus == 0 {
+		maxcpus = total
+	}
+	if cpus == 0 {
+		cpus = maxcpus
+	}
+	switch {
+	case total != maxcpus:
+		return usageErr("-smp", "", "sockets (%d) * dies (%d) * modules (%d) * cores (%d) * threads (%d) is not maxcpus (%d)",
+			sockets, dies, modules, cores, threads, maxcpus)
+	case maxcpus < cpus:
+		return usageErr("-smp", "", "maxcpus (%d) is less than cpus (%d)", maxcpus, cpus)
+	case maxcpus > b.maxCPUs():
+		return usageErr("-smp", "", "%d CPUs are more than the %d that %s supports", maxcpus, b.maxCPUs(), b.m.Type)
+	}
+	b.m.Topology = Topology{CPUs: cpus, MaxCPUs: maxcpus, Sockets: sockets, Dies: dies, Modules: modules, Cores: cores, Threads: threads}
+	return nil
+}
+
+// maxCPUs is the machine type's limit. Follows QEMU 10.2, hw/i386/pc_q35.c.
+func (b *builder) maxCPUs() int {
+	switch v := b.m.MachineVersion; {
+	case v.Less(Version{Major: 8, Minor: 1}):
+		return 288
+	case v.Less(Version{Major: 9}):
+		return 1024
+	}
+	return 4096
+}
+
+// width returns the number of bits that n ids take.
+func width(n int) int { return bits.Len(uint(n - 1)) }
+
+// APICID returns the APIC id of the CPU with an index. Each level of the topology has a bit field just wide enough for
+// it, so that ids have gaps where a count is no power of two. Follows QEMU 10.2, include/hw/i386/topology.h.
+func (t Topology) APICID(index int) uint32 {
+	id, shift := 0, 0
+	for _, n := range []int{t.Threads, t.Cores, t.Modules, t.Dies} {
+		id |= index % n << shift
+		index /= n
+		shift += width(n)
+	}
+	return uint32(id | index<<shift)
+}
+
+// APICIDs returns the APIC ids of all possible CPUs in QEMU's order, those present at start first.
+func (m *Machine) APICIDs() []uint32 {
+	ids := make([]uint32, m.Topology.MaxCPUs)
+	for i := range ids {
+		ids[i] = m.Topology.APICID(i)
+	}
+	return ids
+}
+
+// socketOf returns the socket of the CPU with an index.
+func (t Topology) socketOf(index int) int { return index / (t.Dies * t.Modules * t.Cores * t.Threads) }

@@ -1,0 +1,211 @@
+package qemu
+
+import "strings"
+
+// virtioDevices are the virtio functions. Their BARs follow QEMU 10.2, hw/virtio/virtio-pci.c, virtio_pci_realize and
+// virtio_pci_device_plugged: 0 is the legacy I/O BAR, 1 MSI-X, 4 the modern registers.
+var virtioDevices = virtioRows(
+	virtioRow{"virtio-blk", 0x80, 0, legacyToo},
+	virtioRow{"virtio-net", 0x20, nicROM, legacyToo},
+	virtioRow{"virtio-scsi", 0x40, 0, legacyToo},
+	virtioRow{"virtio-serial", 0x40, 0, legacyToo},
+	virtioRow{"virtio-balloon", 0x40, 0, legacyToo},
+	virtioRow{"virtio-rng", 0x20, 0, legacyToo},
+	virtioRow{"virtio-9p", 0x20, 0, legacyToo},
+	virtioRow{"vhost-scsi", 0x40, 0, legacyToo},
+	virtioRow{"vhost-user-scsi", 0x40, 0, legacyToo},
+	virtioRow{"vhost-user-blk", 0x80, 0, legacyToo},
+	virtioRow{"virtio-crypto", 0, 0, modernOnly},
+	virtioRow{"virtio-input-host", 0, 0, legacyToo},
+	virtioRow{"vhost-vsock", 0, 0, vsock},
+	virtioRow{"vhost-user-vsock", 0, 0, vsock},
+	virtioRow{"vhost-user-fs", 0, 0, modernOnly},
+	virtioRow{"virtio-keyboard", 0, 0, modernOnly},
+	virtioRow{"virtio-mouse", 0, 0, modernOnly},
+	virtioRow{"virtio-tablet", 0, 0, modernOnly},
+	virtioRow{"virtio-multitouch", 0, 0, modernOnly},
+	virtioRow{"virtio-sound", 0, 0, modernOnly},
+	virtioRow{"virtio-gpu", 0, 0, modernOnly},
+	virtioRow{"virtio-iommu", 0, 0, modernOnly},
+)
+
+// A legacy says whether a virtio device has the legacy interface.
+type legacy uint8
+
+const (
+	modernOnly legacy = iota
+	legacyToo
+	vsock // modern by itself, with transitional variants too
+)
+
+// A virtioRow is what differs between virtio functions.
+type virtioRow struct {
+	base   string
+	io     uint64 // bytes of the legacy I/O BAR: 24 of header and the device's configuration, rounded up
+	rom    uint32
+	legacy legacy
+}
+
+// virtioRows makes the table of "-pci" devices and their variants.
+func virtioRows(rows ...virtioRow) []deviceModel {
+	var out []deviceModel
+	for _, r := range rows {
+		variants := []string{"-pci"}
+		if r.legacy != modernOnly {
+			variants = append(variants, "-pci-transitional", "-pci-non-transitional")
+		}
+		for _, v := range variants {
+			m := deviceModel{Name: r.base + v, Bus: onPCI, ROM: r.rom, Size: func(d *deviceBuild) ([]BAR, error) { return virtioBARs(d, r) }}
+			switch r.base {
+			case "virtio-serial":
+				m.Offers = onVSer
+			case "virtio-scsi":
+				m.Offers = onSCSI
+			case "virtio-net":
+				m.NIC = true
+			case "virtio-iommu":
+				m.Apply, m.Fixed = addVirtioIOMMU, true
+			}
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// legacyOff says whether a virtio function hides its legacy interface: by its variant, by disable-legacy=, in a TD, or
+// behind a PCI Express port.
+func legacyOff(d *deviceBuild, r virtioRow) (bool, error) {
+	name := d.model.Name
+	switch {
+	case r.legacy == modernOnly, strings.HasSuffix(name, "-non-transitional"):
+		return true, nil
+	case strings.HasSuffix(name, "-transitional"):
+		return false, nil
+	case r.legacy == vsock:
+		return true, nil
+	}
+	switch v := d.props.str("disable-legacy"); v {
+	case "", "auto":
+		return v == "" && d.b.m.TDX || d.bus.pcie && !d.bus.root, nil
+	default:
+		on, ok := parseBool(v)
+		if !ok {
+			return false, d.usage("disable-legacy=%s: expects on, off or auto", v)
+		}
+		return on, nil
+	}
+}
+
+// virtioBARs works out the BARs of a virtio function.
+func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
+	noLegacy, err := legacyOff(d, r)
+	if err != nil {
+		return nil, err
+	}
+	noModern, err := d.boolean("disable-modern", false)
+	if err != nil {
+		return nil, err
+	}
+	perVQ, err := d.boolean("page-per-vq", false)
+	if err != nil {
+		return nil, err
+	}
+	modernPIO, err := d.boolean("modern-pio-notify", false)
+	if err != nil {
+		return nil, err
+	}
+	if modernPIO {
+		return nil, unsupportedErr(d.option, d.arg, "modern-pio-notify=on is not modelled")
+	}
+	vectors, err := virtioVectors(d, r)
+	if err != nil {
+		return nil, err
+	}
+	var bars []BAR
+	if !noLegacy {
+		bars = append(bars, io(0, r.io))
+	}
+	if vectors > 0 {
+		bars = append(bars, mem32(1, msixSize(vectors)))
+	}
+	if !noModern {
+		size := uint64(0x4000) // common, ISR, device and notify, of 4 KiB each
+		if perVQ {
+			size = 0x800000
+		}
+		bars = append(bars, pref64(4, size))
+	}
+	return bars, nil
+}
+
+// pow2ceil rounds n up to a power of two.
+func pow2ceil(n uint64) uint64 {
+	p := uint64(1)
+	for p < n && p != 1<<63 {
+		p <<= 1
+	}
+	return p
+}
+
+// msixSize returns the size of a BAR of its own for MSI-X: entries of 16 bytes in at least 2 KiB, then the pending bits.
+// Follows QEMU 10.2, hw/pci/msix.c, msix_init_exclusive_bar.
+func msixSize(vectors uint64) uint64 {
+	pba := max(0x800, vectors*16)
+	return pow2ceil(max(0x1000, pba+(vectors+63)/64*8))
+}
+
+// maxVectors is the most that MSI-X has.
+const maxVectors = 2048
+
+// virtioVectors returns the number of MSI-X vectors: vectors=, or what the device's queues need, of which virtio-blk and
+// virtio-scsi have one a CPU. Follows QEMU 10.2, hw/virtio/virtio-*-pci.c.
+func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
+	old := d.b.m.MachineVersion
+	var def uint64
+	queues := func(key string, def uint64) (uint64, error) { return d.number(key, def, maxVectors-4) }
+	cpus := min(uint64(d.b.m.Topology.CPUs), 1024)
+	var err error
+	switch r.base {
+	case "virtio-blk", "vhost-user-blk":
+		def, err = queues("num-queues", cpus)
+		def++
+	case "virtio-scsi", "vhost-scsi", "vhost-user-scsi":
+		def, err = queues("num_queues", cpus)
+		def += 3
+	case "virtio-net":
+		def = 4
+		if mq, err := d.boolean("mq", false); err != nil {
+			return 0, err
+		} else if mq {
+			if _, ok := d.props.get("vectors"); !ok {
+				return 0, unsupportedErr(d.option, d.arg, "mq=on without vectors=: their number depends on the backend's queues")
+			}
+		}
+		if old.Less(Version{Major: 6}) {
+			def = 3
+		}
+	case "virtio-balloon":
+		def = 2
+		if old.Less(Version{Major: 11}) {
+			def = 0
+		}
+	case "virtio-rng":
+		def = 2
+		if old.Less(Version{Major: 8}) {
+			def = 0
+		}
+	case "vhost-vsock", "vhost-user-vsock", "virtio-gpu":
+		def = 3
+	case "vhost-user-fs":
+		def, err = queues("num-request-queues", 1)
+		def += 2
+	case "virtio-iommu":
+		def = 0
+	default:
+		def = 2
+	}
+	if err != nil {
+		return 0, err
+	}
+	return d.number("vectors", def, maxVectors)
+}
