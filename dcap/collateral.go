@@ -188,7 +188,7 @@ func (c *Collateral) AppendBundle(b []byte) ([]byte, error) {
 	for i, p := range pairs {
 		value, err := json.Marshal(p[1])
 		if err != nil {
-			panic("dcap: internal error: " + err.Error()) // a valid string always encodes
+			return nil, err
 		}
 		b = append(b, map[bool]string{true: "{\n ", false: ",\n "}[i == 0]...)
 		b = append(append(strconv.AppendQuote(b, p[0]), ": "...), value...)

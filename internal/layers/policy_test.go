@@ -7,6 +7,7 @@ var policy = map[string][]string{
 	// 0: primitives
 	"internal/bin":        {},
 	"internal/decompress": {"internal/bin", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
+	"internal/strictjson": {"internal/bin"},
 	"efi":                 {"internal/bin"},
 
 	// 1: formats
@@ -15,6 +16,7 @@ var policy = map[string][]string{
 	"tdvf":     {"internal/bin", "efi", "ovmf"},
 	"kernel":   {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
 	"acpi/aml": {},
+	"quote":    {"internal/bin", "internal/strictjson"},
 
 	// 2: models
 	"mr":          {"efi", "eventlog"},
@@ -23,6 +25,7 @@ var policy = map[string][]string{
 	"acpi":        {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
 	"smbios":      {"internal/bin", "qemu"},
 	"dstack":      {"internal/bin", "eventlog", "mr", "qemu"},
+	"dcap":        {"internal/bin", "internal/strictjson", "quote"},
 
 	// 3: composes
 	"mr/predict": {
@@ -39,10 +42,11 @@ var policy = map[string][]string{
 	"internal/golden":    {},
 	"internal/reference": {},
 	"internal/layers":    {},
+	"internal/testpki":   {"quote"},
 }
 
 // testOnly packages are imported by tests alone, and may do what only the edge and tests may do.
-var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "internal/layers"}
+var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "internal/layers", "internal/testpki"}
 
 // edge packages meet files, terminal, clock and network. A package below one of them is one of them.
 var edge = []string{"cmd", "scripts"}
