@@ -30,7 +30,8 @@ type deviceModel struct {
 	ROM  uint32 // option ROM BAR, unless romfile= is empty
 	// Fixed says that the device cannot be unplugged (hotpluggable is off in its class).
 	Fixed bool
-	NIC   bool // a network device that -nic can name
+	Since Version // first release that has it; zero is 7.2 or before
+	NIC   bool    // a network device that -nic can name
 	// Apply notes what else the device changes.
 	Apply func(d *deviceBuild) error
 	// Offers is the kind of bus that the device has for others, with its name where it differs from "id.0".
@@ -49,6 +50,7 @@ type deviceBuild struct {
 	dev    *PCIDevice // for PCI devices
 	bus    *bus
 	scsi   scsiPlace // of SCSI devices
+	order  int       // position in the order in which QEMU makes the devices
 }
 
 func (d *deviceBuild) usage(format string, a ...any) error {

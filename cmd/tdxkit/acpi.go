@@ -25,7 +25,7 @@ func acpiCommand(t *terminal) *cli.Command {
 		Usage:     "write the ACPI and SMBIOS tables that QEMU hands to the firmware",
 		UsageText: "tdxkit acpi --qemu RELEASE --out DIR [flags] -- qemu-system-x86_64 ARGS",
 		Description: "Writes tables.bin, loader.bin, rsdp.bin and smbios.bin, all of them or none. The tables depend on where the\n" +
-			"firmware puts PCI resources; without -bios that is where edk2 202308 and later put them.\n\n" +
+			"firmware puts PCI resources; without -bios that is where edk2 202308 and later put them in a TD.\n\n" +
 			"Example:\n  tdxkit acpi --qemu 10.1.0 --out tables -- qemu-system-x86_64 -machine q35,smm=off -smp 4 -m 8G -nodefaults",
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "out", Usage: "`DIR` for the four files; it is made if need be"},
@@ -135,7 +135,7 @@ func buildACPI(c *cli.Context, t *terminal, m *qemu.Machine, src *source) (*acpi
 		return nil, usage("-machine acpi=off: there are no tables", "")
 	}
 	if m.Files.Firmware == "" {
-		t.note("no firmware is given: PCI resources are placed as edk2 202308 and later place them")
+		t.note("assumed: PCI resources where edk2 202308 and later put them in a TD, for no firmware is given")
 		return predict.ACPI(nil, m, options.EDK2)
 	}
 	part, err := src.open(roleFirmware, m.Files.Firmware)

@@ -122,7 +122,9 @@ func CRL(spec CRLSpec, issuer *Cert) []byte {
 		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries, x509.RevocationListEntry{
 			SerialNumber: big.NewInt(serial), RevocationTime: spec.ThisUpdate, ReasonCode: 1})
 	}
-	der, err := x509.CreateRevocationList(nil, t, issuer.X509, issuer.Key.private)
+	signer := *issuer.X509
+	signer.KeyUsage |= x509.KeyUsageCRLSign // crypto/x509 insists; a scenario may be about an issuer that may not
+	der, err := x509.CreateRevocationList(nil, t, &signer, issuer.Key.private)
 	must(err)
 	return der
 }
