@@ -36,6 +36,10 @@ var policy = map[string][]string{
 		"mr", "qemu", "ovmf/pcibus", "acpi", "smbios",
 	},
 
+	// 4: judges
+	"verify":  {"internal/bin", "internal/strictjson", "eventlog", "mr", "quote", "dcap", "dstack"},
+	"explain": {"efi", "eventlog", "internal/bin", "tdvf", "acpi", "smbios", "mr"},
+
 	// 5: the edge
 	"cmd/tdxkit": {"*"},
 	"scripts":    {"*"},
