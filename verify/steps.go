@@ -53,8 +53,10 @@ func (j *judge) dueXFAM() string       { return asked(j.p.XFAM != Masked{}) }
 func (j *judge) dueMRSEAM() string     { return asked(j.p.MRSEAM != nil) }
 func (j *judge) dueMajors() string     { return asked(j.p.ModuleMajors != nil) }
 func (j *judge) dueSVN() string        { return asked(j.p.HasMinTCBSVN) }
-func (j *judge) dueEvaluation() string { return asked(j.p.MinEvaluation > 0 || j.p.MinQEEvaluation > 0) }
-func (j *judge) dueTCBDate() string    { return asked(!j.p.MinTCBDate.IsZero()) }
+func (j *judge) dueEvaluation() string {
+	return asked(j.p.MinEvaluation > 0 || j.p.MinQEEvaluation > 0)
+}
+func (j *judge) dueTCBDate() string { return asked(!j.p.MinTCBDate.IsZero()) }
 func (j *judge) dueCollateralAge() string {
 	return asked(j.p.MaxCollateralAge > 0)
 }
