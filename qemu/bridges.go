@@ -62,7 +62,6 @@ func addPort(d *deviceBuild) error {
 		return err
 	}
 	x := secondary(d, true)
-	x.slot0 = true
 	x.pci.HotplugOK = p.HotplugPort
 	return nil
 }

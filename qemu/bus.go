@@ -12,12 +12,10 @@ type bus struct {
 	kind     busType
 	pci      *Bus
 	pcie     bool
-	root     bool // a root bus: pcie.0, or that of a pxb
-	extra    bool // the root bus of a pxb, where only bridges go
-	upstream bool // behind an upstream port
-	slot0    bool // a port's bus, with one slot
-	shpc     bool // the bus of a standard hotplug controller, whose slots start at 1
-	parent   *PCIDevice
+	root     bool               // a root bus: pcie.0, or that of a pxb
+	extra    bool               // the root bus of a pxb, where only bridges go
+	upstream bool               // behind an upstream port
+	shpc     bool               // the bus of a standard hotplug controller, whose slots start at 1
 	scsi     map[scsiPlace]bool // taken places of a SCSI bus
 	path     string             // Open Firmware path of what is on it, for bootorder
 	slots    [256]*PCIDevice

@@ -18,6 +18,8 @@ type Traits struct {
 	// HotplugInDevices says that PCI functions and hotplug slots are described in one walk, which leaves out functions
 	// other than 0 and gives every bus a PCNT.
 	HotplugInDevices bool
+	// OffPortStopsACPI says that below a port with hotplug=off, ACPI hot-plugs only into what is a port again.
+	OffPortStopsACPI bool
 
 	// Launch and boot.
 	TwoPassAdd       bool // all pages of a firmware section are added before the first is measured
@@ -117,9 +119,10 @@ var changes = []change{
 	},
 	{
 		ID: "acpi.pci-devices", Since: Version{Major: 8, Minor: 2},
-		Cite: "hw/i386/acpi-build.c, build_append_pci_bus_devices, aml_pci_pdsm, build_dsdt: 7.2.22 and 10.2.2",
+		Cite: "hw/i386/acpi-build.c, build_append_pci_bus_devices, aml_pci_pdsm, build_dsdt, and hw/acpi/pcihp.c, acpi_pcihp_device_plug_cb: 7.2.22 and 10.2.2",
 		Old: func(t *Traits) {
 			t.HotplugInDevices, t.PDSMClearFirst, t.NoEDSM, t.PCI0Address = true, true, true, true
+			t.OffPortStopsACPI = true
 		},
 	},
 }

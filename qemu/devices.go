@@ -100,7 +100,7 @@ func (d *deviceBuild) size(key string, def uint64) (uint64, error) {
 var aliases = map[string]string{
 	"ac97": "AC97", "e1000-82540em": "e1000", "es1370": "ES1370", "ahci": "ich9-ahci", "lsi": "lsi53c895a",
 	"virtio-9p": "virtio-9p-pci", "virtio-balloon": "virtio-balloon-pci", "virtio-blk": "virtio-blk-pci",
-	"virtio-gpu": "virtio-gpu-pci", "virtio-gpu-gl": "virtio-gpu-gl-pci", "virtio-input-host": "virtio-input-host-pci",
+	"virtio-gpu": "virtio-gpu-pci", "virtio-input-host": "virtio-input-host-pci",
 	"virtio-iommu": "virtio-iommu-pci", "virtio-keyboard": "virtio-keyboard-pci", "virtio-mouse": "virtio-mouse-pci",
 	"virtio-net": "virtio-net-pci", "virtio-rng": "virtio-rng-pci", "virtio-scsi": "virtio-scsi-pci",
 	"virtio-serial": "virtio-serial-pci", "virtio-sound": "virtio-sound-pci", "virtio-tablet": "virtio-tablet-pci",

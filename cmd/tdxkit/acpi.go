@@ -58,7 +58,7 @@ func writeACPI(c *cli.Context, t *terminal) error {
 	if !c.IsSet("out") {
 		return usage("--out is not given", "it names the folder for tables.bin, loader.bin, rsdp.bin and smbios.bin")
 	}
-	m, src, err := acpiMachine(c)
+	m, src, err := acpiMachine(c, t)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func writeACPI(c *cli.Context, t *terminal) error {
 }
 
 // acpiMachine reads the one shape that is asked for.
-func acpiMachine(c *cli.Context) (*qemu.Machine, *source, error) {
+func acpiMachine(c *cli.Context, t *terminal) (*qemu.Machine, *source, error) {
 	shapes, err := matrix(c)
 	if err != nil {
 		return nil, nil, err
@@ -103,26 +103,28 @@ func acpiMachine(c *cli.Context) (*qemu.Machine, *source, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	release := c.String("qemu")
-	if release == "" {
-		release = src.qemu
-	}
-	if release == "" {
+	j := &job{src: src, stated: true}
+	switch {
+	case c.IsSet("qemu"):
+		j.releases = []string{c.String("qemu")}
+	case src.qemu != "":
+		j.releases = []string{src.qemu, src.qemu + "-tdx"}
+	default:
 		return nil, nil, usage("--qemu is not given, and the tables differ by it", "known releases: "+strings.Join(qemu.Releases(), ", "))
+	}
+	if j.parse, err = parseOptions(c); err != nil {
+		return nil, nil, err
 	}
 	command, err := src.command(shapes[0])
 	if err != nil {
 		return nil, nil, err
 	}
-	options, err := parseOptions(c)
+	machines, err := j.machines(command)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := qemu.ParseCommand(command, release, options)
-	if err != nil {
-		return nil, nil, err
-	}
-	return m, src, fillFwCfg(m)
+	j.noteSource(t, guest{command: command, machine: machines})
+	return machines[0], src, nil
 }
 
 // buildACPI builds the blobs for the firmware that the command line names, or for present OVMF.

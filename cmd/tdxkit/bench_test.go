@@ -23,9 +23,7 @@ func BenchmarkColdRun(b *testing.B) {
 		b.Fatalf("%v: %s", err, out)
 	}
 	initrd := filepath.Join(dir, "initrd")
-	if err := os.WriteFile(initrd, bytes.Repeat([]byte("initrd!\n"), coldInitrd/8), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	writeInitrd(b, initrd)
 	args, err := os.ReadFile("../../fixtures/demo/args")
 	if err != nil {
 		b.Fatal(err)
@@ -47,11 +45,31 @@ func BenchmarkColdRun(b *testing.B) {
 	b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
 }
 
+// writeInitrd writes a file of coldInitrd bytes in small pieces: a child's peak of memory counts from that of its parent.
+func writeInitrd(b *testing.B, name string) {
+	b.Helper()
+	f, err := os.Create(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	piece := bytes.Repeat([]byte("initrd!\n"), 1<<17)
+	for range coldInitrd / len(piece) {
+		if _, err := f.Write(piece); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkColdRunSHA384 is the limit of BenchmarkColdRun: SHA-384 over as many bytes as its largest file has.
 func BenchmarkColdRunSHA384(b *testing.B) {
-	data := bytes.Repeat([]byte("initrd!\n"), coldInitrd/8)
+	piece := bytes.Repeat([]byte("initrd!\n"), 1<<17)
 	b.SetBytes(coldInitrd)
 	for b.Loop() {
-		sha512.Sum384(data)
+		h := sha512.New384()
+		for range coldInitrd / len(piece) {
+			h.Write(piece)
+		}
+		h.Sum(nil)
 	}
 }

@@ -82,7 +82,9 @@ func (s *source) open(r role, name string) (*part, error) {
 		err = inFile(p.path, r, err)
 	case info.IsDir():
 		err = &inputError{msg: p.path + ": is a folder, want the " + string(r)}
-	case info.Mode().IsRegular() && info.Size() == 0 && r == roleInitrd:
+	case !info.Mode().IsRegular() && r == roleInitrd:
+		err = &inputError{msg: p.path + ": is not a regular file, and an initrd's size has to be known before it is read"}
+	case info.Size() == 0 && r == roleInitrd:
 		err = inFile(p.path, r, kernel.ErrEmptyInitrd)
 	}
 	if err != nil {
@@ -99,15 +101,18 @@ type loaded struct {
 	firmwareSHA384 mr.Digest
 }
 
-// A loader reads the files of a boot, all at the same time.
+// A loader reads the files of a boot, all at the same time, and has what all shapes share hashed meanwhile.
 type loader struct {
-	t     *terminal
-	src   *source
-	parts *parts
-	// warm is called once firmware and kernel are parsed, while the initrd may still be read: its size is known, its
-	// digest is not.
-	warm func(*predict.Image) error
+	t       *terminal
+	src     *source
+	parts   *parts
+	machine *qemu.Machine // of the first shape
+	options predict.Options
+	digest  digestFirmware
 }
+
+// A digestFirmware says whether the digest of the whole firmware is wanted.
+type digestFirmware bool
 
 // load reads, parses and hashes. The initrd is streamed and never held.
 func (l *loader) load(ctx context.Context) (*loaded, error) {
@@ -119,23 +124,23 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 			digest, size, err := l.hashInitrd(ctx, p)
 			out.image.Initrd.Digest = digest
 			if err == nil && size != p.size {
-				err = &inputError{msg: fmt.Sprintf("%s: gave %d bytes, want the %d bytes of a regular file", p.path, size, p.size)}
+				err = &inputError{msg: fmt.Sprintf("%s: gave %d bytes, want the %d bytes that it had", p.path, size, p.size)}
 			}
 			return err
 		})
 	}
-	g.Go(func() error {
-		var early errgroup.Group
-		early.Go(func() error { return l.loadFirmware(g, out) })
-		if l.parts.kernel != nil {
-			early.Go(func() error { return l.loadKernel(g, out) })
-		}
-		if err := early.Wait(); err != nil || l.warm == nil {
-			return err
-		}
-		return l.warm(out.image)
-	})
+	g.Go(func() error { return l.loadFirmware(g, out) })
+	if l.parts.kernel != nil {
+		g.Go(func() error { return l.loadKernel(g, out) })
+	}
 	return out, g.Wait()
+}
+
+// start runs work that has no result of its own.
+func start(g *errgroup.Group, work []func()) {
+	for _, w := range work {
+		g.Go(func() error { w(); return nil })
+	}
 }
 
 func (l *loader) loadFirmware(g *errgroup.Group, out *loaded) error {
@@ -144,9 +149,16 @@ func (l *loader) loadFirmware(g *errgroup.Group, out *loaded) error {
 	if err != nil {
 		return err
 	}
-	g.Go(func() error { out.firmwareSHA384 = mr.Sum(data); return l.check(p, data) })
-	out.image.Firmware, err = predict.NewFirmware(data)
-	return inFile(p.path, p.role, err)
+	f, err := predict.NewFirmware(data)
+	if err != nil {
+		return inFile(p.path, p.role, err)
+	}
+	out.image.Firmware = f
+	start(g, predict.FirmwareWork(f, l.machine, l.options))
+	if l.digest {
+		g.Go(func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
+	}
+	return l.check(p, data)
 }
 
 func (l *loader) loadKernel(g *errgroup.Group, out *loaded) error {
@@ -155,9 +167,11 @@ func (l *loader) loadKernel(g *errgroup.Group, out *loaded) error {
 	if err != nil {
 		return err
 	}
-	g.Go(func() error { return l.check(p, data) })
-	out.image.Kernel, err = kernel.Parse(data)
-	return inFile(p.path, p.role, err)
+	if out.image.Kernel, err = kernel.Parse(data); err != nil {
+		return inFile(p.path, p.role, err)
+	}
+	start(g, predict.KernelWork(out.image, l.machine, l.options))
+	return l.check(p, data)
 }
 
 // check holds a file to the image's list of SHA-256 digests, where there is one.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -10,9 +11,12 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tdxkit/tdxkit/internal/bin"
+	"github.com/tdxkit/tdxkit/kernel"
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/mr/predict"
 	"github.com/tdxkit/tdxkit/qemu"
+	"github.com/tdxkit/tdxkit/tdvf"
 )
 
 func measureCommand(t *terminal) *cli.Command {
@@ -82,6 +86,9 @@ type job struct {
 	parse    qemu.ParseOptions
 	options  predict.Options
 	name     string
+	firmware string // paths of the files, for messages
+	kernel   string
+	term     *terminal // for notes on a prediction; nil leaves them out
 }
 
 // A guest is one shape, read.
@@ -114,7 +121,8 @@ func measure(c *cli.Context, t *terminal) error {
 		}
 	}
 	j.noteSource(t, guests[0])
-	l, err := j.load(c.Context, t, guests[0])
+	j.term = t
+	l, err := j.load(c.Context, t, guests[0], digestFirmware(p.json))
 	if err != nil {
 		return err
 	}
@@ -138,6 +146,9 @@ func newJob(c *cli.Context) (*job, error) {
 	if j.src, err = openSource(c); err != nil {
 		return nil, err
 	}
+	if j.src.config != nil {
+		j.options.PageOrder = pageOrder(j.src.config.TwoPass)
+	}
 	switch {
 	case c.IsSet("qemu"):
 		j.releases, j.stated = []string{c.String("qemu")}, true
@@ -152,6 +163,18 @@ func newJob(c *cli.Context) (*job, error) {
 		}
 	}
 	return j, nil
+}
+
+// pageOrder is the order that dstack's flag of two passes stands for, nil where it is not set.
+func pageOrder(twoPass *bool) *tdvf.Order {
+	if twoPass == nil {
+		return nil
+	}
+	order := tdvf.SinglePass
+	if *twoPass {
+		order = tdvf.TwoPass
+	}
+	return &order
 }
 
 func predictOptions(c *cli.Context) (predict.Options, error) {
@@ -269,25 +292,18 @@ func (j *job) noteSource(t *terminal, g guest) {
 	}
 }
 
-// load reads the files. While the initrd is still being read, the first guest is predicted but for RTMR2, so that what
-// all shapes share is hashed by then.
-func (j *job) load(ctx context.Context, t *terminal, g guest) (*loaded, error) {
+// load reads the files, and hashes what all guests share as the first one has it.
+func (j *job) load(ctx context.Context, t *terminal, g guest, digest digestFirmware) (*loaded, error) {
 	parts, err := j.src.openParts(g.machine[0].Files)
 	if err != nil {
 		return nil, err
 	}
 	defer parts.close()
-	early := j.options
-	early.Only = slices.DeleteFunc(slices.Clone(predict.Registers), func(r mr.Register) bool {
-		return r == mr.RTMR2 || len(j.options.Only) > 0 && !slices.Contains(j.options.Only, r)
-	})
-	l := loader{t: t, src: j.src, parts: parts}
-	if len(early.Only) > 0 {
-		l.warm = func(img *predict.Image) error {
-			_, err := predict.Measure(img, g.machine[0], early)
-			return inFile(parts.firmware.path, roleFirmware, err)
-		}
+	j.firmware = parts.firmware.path
+	if parts.kernel != nil {
+		j.kernel = parts.kernel.path
 	}
+	l := loader{t: t, src: j.src, parts: parts, machine: g.machine[0], options: j.options, digest: digest}
 	return l.load(ctx)
 }
 
@@ -317,7 +333,7 @@ func (j *job) run(c *cli.Context, p *printer, l *loaded, guests []guest) error {
 			}
 			g.Go(func() error {
 				r, err := j.predict(l.image, one)
-				slot <- outcome{one, r, err}
+				slot <- outcome{one, r, j.inPart(err)}
 				return nil
 			})
 		}
@@ -327,6 +343,18 @@ func (j *job) run(c *cli.Context, p *printer, l *loaded, guests []guest) error {
 	cancel()
 	if waited := g.Wait(); err == nil {
 		err = waited
+	}
+	return err
+}
+
+// inPart says which file an error of a prediction is about.
+func (j *job) inPart(err error) error {
+	var fe *bin.FormatError
+	switch {
+	case errors.Is(err, kernel.ErrBoot), errors.Is(err, kernel.ErrPatch):
+		return inFile(j.kernel, roleKernel, err)
+	case errors.As(err, &fe):
+		return inFile(j.firmware, roleFirmware, err)
 	}
 	return err
 }
@@ -380,6 +408,7 @@ func (j *job) print(c *cli.Context, p *printer, l *loaded, queue <-chan chan out
 				return err
 			}
 			doc = p.begin("tdxkit.measurements/v1", "measurements")
+			j.noteResult(o.result)
 		}
 		for _, reg := range predict.Registers {
 			if why, ok := o.result.Unknown[reg]; ok {
@@ -398,6 +427,16 @@ func (j *job) print(c *cli.Context, p *printer, l *loaded, queue <-chan chan out
 		more = fmt.Sprintf(" (%d more registers are not known)", len(missing)-1)
 	}
 	return &inputError{msg: missing[0] + more, hint: "--only leaves registers out"}
+}
+
+// noteResult passes on what a prediction says of itself. Shapes of one image say the same.
+func (j *job) noteResult(r *predict.Result) {
+	if j.term == nil {
+		return
+	}
+	for _, n := range r.Notes {
+		j.term.note("%s", n)
+	}
 }
 
 // writeEventLog writes the predicted log where --event-log asks for it.

@@ -214,7 +214,7 @@ func TestProfile(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := *got
-		g.Releases = ""
+		g.Releases, g.Newer = "", false
 		if diff := cmp.Diff(want, &g); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -253,6 +253,23 @@ func TestNewProfile(t *testing.T) {
 		}
 		if p.SeparatorInRTMR1 != tc.separator || p.BootVariablesInRTMR1 != tc.bootVars || (p.InitrdFirst == Yes) != tc.initrdFirst {
 			t.Errorf("%s: separator %v, boot variables %v, initrd first %v", tc.name, p.SeparatorInRTMR1, p.BootVariablesInRTMR1, p.InitrdFirst)
+		}
+	}
+}
+
+// TestNotes says that firmware may be newer than what is known, unless the user names its release.
+func TestNotes(t *testing.T) {
+	for _, tc := range []struct {
+		firmware string
+		release  Release
+		want     int
+	}{{"ovmf-2026.08", 0, 1}, {"ovmf-2026.08", 202605, 0}, {"ovmf-2025.02", 0, 0}, {"ovmf-2022.11", 0, 0}} {
+		r, err := Measure(plainImage(t, tc.firmware), parse(t, "10.2.2", plainArgs()), Options{EDK2: tc.release})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Notes) != tc.want {
+			t.Errorf("%s, release %d: notes %q, want %d", tc.firmware, tc.release, r.Notes, tc.want)
 		}
 	}
 }
