@@ -53,13 +53,8 @@ func (j *judge) pckChain() finding {
 	if err != nil {
 		return failed(err.Error())
 	}
-	switch ca := p[1].Subject.CommonName; ca {
-	case cnPlatformCA:
-		j.r.CA = "platform"
-	case cnProcessorCA:
-		j.r.CA = "processor"
-	default:
-		return failed(fmt.Sprintf("is issued by %q, want %q or %q", ca, cnPlatformCA, cnProcessorCA))
+	if j.r.CA = caOf(p[1].Subject.CommonName); j.r.CA == "" {
+		return failed(fmt.Sprintf("is issued by %q, want %q or %q", p[1].Subject.CommonName, cnPlatformCA, cnProcessorCA))
 	}
 	if err := mayOnlySign(p[0]); err != nil {
 		return failed(err.Error())
@@ -170,7 +165,7 @@ func (j *judge) tcbInfoSignature() finding {
 }
 
 func (j *judge) qeIdentitySignature() finding {
-	return j.signature("the QE identity's signature", j.qeSign.key(), j.c.QEIdentity, j.c.QEIdentitySig)
+	return j.signature("the QE identity's signature", j.qeSign.key(), j.c.QEIdentity, j.c.QEIdentitySignature)
 }
 
 // signature verifies r and s, 32 bytes each, by key over SHA-256 of data.

@@ -49,7 +49,7 @@ func (s service) Get(u string) (map[string][]string, []byte, error) {
 	case strings.Contains(u, "/tcb?"):
 		return chain("Tcb-Info-Issuer-Chain", c.TCBInfoChain), signed("tcbInfo", c.TCBInfo, c.TCBInfoSignature), nil
 	case strings.Contains(u, "/qe/identity"):
-		return chain("Sgx-Enclave-Identity-Issuer-Chain", c.QEIdentityChain), signed("enclaveIdentity", c.QEIdentity, c.QEIdentitySig), nil
+		return chain("Sgx-Enclave-Identity-Issuer-Chain", c.QEIdentityChain), signed("enclaveIdentity", c.QEIdentity, c.QEIdentitySignature), nil
 	case strings.Contains(u, "/pckcrl"):
 		return chain("Sgx-Pck-Crl-Issuer-Chain", c.PCKCRLChain), c.PCKCRL, nil
 	case strings.Contains(u, ".der"):
