@@ -276,6 +276,12 @@ func TestPCKChainFromCollateral(t *testing.T) {
 	if _, err := dcap.Judge(q, c, options(w)); err != nil {
 		t.Errorf("with the collateral's: %v", err)
 	}
+	for _, typ := range []quote.CertificationType{quote.PCKLeaf, quote.PlatformManifest} { // found by turning every bit of a quote
+		q.Certification.QE.Platform.Type = typ
+		if r, _ := dcap.Judge(q, c, options(w)); !slices.Equal(fails(r), []dcap.CheckID{dcap.QuoteCertification}) {
+			t.Errorf("type %d with the collateral's: got %v", typ, fails(r))
+		}
+	}
 	q.Certification = quote.Certification{Type: quote.PCKChain, Data: []byte(testpki.PEM(w.PCKChain))}
 	if r, err := dcap.Judge(q, c, options(w)); err == nil || !slices.Contains(fails(r), dcap.QuoteCertification) {
 		t.Errorf("without a QE report: %v", err)

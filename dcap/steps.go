@@ -27,7 +27,8 @@ func (j *judge) quoteVendor() finding {
 	return same(hex.EncodeToString(quote.IntelQEVendorID[:]), hex.EncodeToString(j.q.Header.QEVendorID[:]))
 }
 
-// quoteCertification asks for certification data of type 6. Its PCK chain is the quote's own where it has one.
+// quoteCertification asks for certification data of type 6. Its PCK chain is the quote's own where it has one; a quote that
+// names its platform by PPID alone leaves the chain to the collateral.
 func (j *judge) quoteCertification() finding {
 	qe := j.q.Certification.QE
 	switch {
@@ -35,6 +36,8 @@ func (j *judge) quoteCertification() finding {
 		return differs("certification data of type 6", fmt.Sprintf("type %d", j.q.Certification.Type))
 	case qe.Platform.Type == quote.PCKChain:
 		return passed("with PCK chain")
+	case qe.Platform.Type > quote.PPIDRSA3072:
+		return differs("a PCK chain or a PPID", fmt.Sprintf("certification data of type %d", qe.Platform.Type))
 	case len(j.c.PCKChain) > 0:
 		return passed("PCK chain from collateral")
 	}
