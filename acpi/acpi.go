@@ -26,19 +26,8 @@ const (
 type Chipset struct {
 	PMBase   uint32 // the LPC bridge's PMBASE, the base of the ACPI I/O registers
 	PCIEXBAR uint64 // base of the memory-mapped configuration space; 0 where it is off
-	// Functions holds the functions of all root buses that firmware gave addresses, and every bridge. Functions that
-	// are absent have no addresses.
-	Functions map[*qemu.PCIDevice]Function
-}
-
-// A Function is what firmware programmed into one PCI function.
-type Function struct {
-	// Memory and IO hold the addresses that its BARs decode, in the order of the BARs, ROM excluded.
-	Memory, IO []aml.Range
-	// Windows of a bridge. A zero window is closed.
-	WindowIO, WindowMemory, WindowPrefetch aml.Range
-	// Secondary and Subordinate are a bridge's bus numbers.
-	Secondary, Subordinate uint8
+	// Functions holds what firmware programmed into the functions of all root buses, and into every bridge.
+	Functions map[*qemu.PCIDevice]qemu.Programmed
 }
 
 // Blobs are the files that QEMU hands to firmware.
@@ -130,11 +119,11 @@ type state struct {
 	chip  *Chipset
 	blobs *Blobs
 
-	apicIDs  []uint32 // of every possible CPU
-	cpuNodes []int    // NUMA node of every possible CPU; nil without NUMA
-	bsel     map[*qemu.Bus]uint32
-	rootRefs []int // offsets of the tables that the RSDT points to
-	dsdt     int   // offset of the DSDT
+	apicIDs  []uint32             // of every possible CPU
+	cpuNodes []int                // NUMA node of every possible CPU; nil without NUMA
+	bsel     map[*qemu.Bus]uint32 // buses that devices can be plugged into, numbered
+	rootRefs []int                // offsets of the tables that the RSDT points to
+	dsdt     int                  // offset of the DSDT
 	allocs   []Command
 	cmds     []Command
 }
@@ -194,4 +183,20 @@ func Checksummed(table []byte) []byte {
 	}
 	out[checksumOff] -= sum
 	return out
+}
+
+// File returns a file that the loader asks for, by its fw_cfg name.
+func (b *Blobs) File(name string) ([]byte, bool) {
+	switch name {
+	case TablesFile:
+		return b.Tables, true
+	case RSDPFile:
+		return b.RSDP, true
+	}
+	for _, f := range b.Extra {
+		if f.Name == name {
+			return f.Data, true
+		}
+	}
+	return nil, false
 }

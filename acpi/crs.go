@@ -9,10 +9,10 @@ import (
 )
 
 // resources are address ranges by kind. Memory belongs to Memory64 where it reaches beyond 4 GiB.
-type resources struct{ IO, Memory, Memory64 []aml.Range }
+type resources struct{ IO, Memory, Memory64 []qemu.Range }
 
 // addMemory adds a range of memory to its kind. The range 0 to 0 stands for a register that firmware did not set.
-func (r *resources) addMemory(v aml.Range) {
+func (r *resources) addMemory(v qemu.Range) {
 	switch {
 	case v.Min == 0 || v.Min > v.Max:
 	case v.Max <= 0xffffffff:
@@ -23,21 +23,21 @@ func (r *resources) addMemory(v aml.Range) {
 }
 
 // addIO adds a range of I/O ports.
-func (r *resources) addIO(v aml.Range) {
+func (r *resources) addIO(v qemu.Range) {
 	if v.Min != 0 && v.Min <= v.Max {
 		r.IO = append(r.IO, v)
 	}
 }
 
 // byMin sorts ranges by where they start; ranges that start together keep their order.
-func byMin(rs []aml.Range) {
-	slices.SortStableFunc(rs, func(a, b aml.Range) int { return cmp.Compare(a.Min, b.Min) })
+func byMin(rs []qemu.Range) {
+	slices.SortStableFunc(rs, func(a, b qemu.Range) int { return cmp.Compare(a.Min, b.Min) })
 }
 
 // merged returns the ranges sorted, with those that adjoin joined.
-func merged(rs []aml.Range) []aml.Range {
+func merged(rs []qemu.Range) []qemu.Range {
 	byMin(rs)
-	var out []aml.Range
+	var out []qemu.Range
 	for _, r := range rs {
 		if n := len(out); n > 0 && out[n-1].Max == r.Min-1 {
 			out[n-1].Max = r.Max
@@ -49,18 +49,18 @@ func merged(rs []aml.Range) []aml.Range {
 }
 
 // free returns what of whole the used ranges leave (QEMU v10.2.2, hw/acpi/aml-build.c, crs_replace_with_free_ranges).
-func free(used []aml.Range, whole aml.Range) []aml.Range {
+func free(used []qemu.Range, whole qemu.Range) []qemu.Range {
 	byMin(used)
-	var out []aml.Range
+	var out []qemu.Range
 	base := whole.Min
 	for _, u := range used {
 		if base < u.Min {
-			out = append(out, aml.Range{Min: base, Max: u.Min - 1})
+			out = append(out, qemu.Range{Min: base, Max: u.Min - 1})
 		}
 		base = u.Max + 1
 	}
 	if base < whole.Max {
-		out = append(out, aml.Range{Min: base, Max: whole.Max})
+		out = append(out, qemu.Range{Min: base, Max: whole.Max})
 	}
 	return out
 }
@@ -69,7 +69,7 @@ func free(used []aml.Range, whole aml.Range) []aml.Range {
 var (
 	configPorts    = aml.IO(0xcf8, 0xcf8, 1, 8)
 	lowPorts       = aml.WordIO(aml.Range{Min: 0, Max: 0xcf7})
-	highPorts      = aml.Range{Min: 0xd00, Max: 0xffff}
+	highPorts      = qemu.Range{Min: 0xd00, Max: 0xffff}
 	videoMemory    = aml.DWordMemory(aml.Cacheable|aml.ReadWrite, aml.Range{Min: 0xa0000, Max: 0xbffff})
 	gpe0Present    = aml.Int(0xb)
 	pciHotplugPort = uint16(0xcc0)
@@ -87,18 +87,18 @@ func (s *state) hostResources(used extraRoots) {
 		lowPorts,
 	}
 	for _, r := range free(used.IO, highPorts) {
-		crs = append(crs, aml.WordIO(r))
+		crs = append(crs, aml.WordIO(aml.Range(r)))
 	}
 	crs = append(crs, videoMemory)
 	if base := s.chip.PCIEXBAR; base != 0 {
-		used.Memory = append(used.Memory, aml.Range{Min: base, Max: base + mcfgLen - 1})
+		used.Memory = append(used.Memory, qemu.Range{Min: base, Max: base + mcfgLen - 1})
 	}
-	for _, r := range free(used.Memory, aml.Range{Min: s.m.LowRAM(), Max: ioAPIC - 1}) {
-		crs = append(crs, aml.DWordMemory(aml.NonCacheable|aml.ReadWrite, r))
+	for _, r := range free(used.Memory, qemu.Range{Min: s.m.LowRAM(), Max: ioAPIC - 1}) {
+		crs = append(crs, aml.DWordMemory(aml.NonCacheable|aml.ReadWrite, aml.Range(r)))
 	}
 	if hole, ok := s.pciHole64(); ok {
 		for _, r := range free(used.Memory64, hole) {
-			crs = append(crs, aml.QWordMemory(aml.Cacheable|aml.ReadWrite, r))
+			crs = append(crs, aml.QWordMemory(aml.Cacheable|aml.ReadWrite, aml.Range(r)))
 		}
 	}
 	if s.m.TPM == qemu.TPMTIS {
@@ -135,9 +135,9 @@ const (
 // pciHole64 returns the range above 4 GiB that the host bridge forwards: from the lowest to the highest address that
 // a function on the root bus decodes there, and at least as large as pci-hole64-size says. Where nothing decodes, it
 // starts behind all memory (QEMU v10.2.2, hw/pci-host/q35.c, q35_host_get_pci_hole64_start and _end).
-func (s *state) pciHole64() (aml.Range, bool) {
+func (s *state) pciHole64() (qemu.Range, bool) {
 	var start, end uint64 // end is exclusive
-	extend := func(r aml.Range) {
+	extend := func(r qemu.Range) {
 		if lo := max(r.Min, fourGiB); r.Max >= lo && r.Min != 0 {
 			if end == 0 || lo < start {
 				start = lo
@@ -158,7 +158,7 @@ func (s *state) pciHole64() (aml.Range, bool) {
 		}
 		end = max(end, (start+s.m.PCIHole64+oneGiB-1)/oneGiB*oneGiB)
 	}
-	return aml.Range{Min: start, Max: end - 1}, end > start
+	return qemu.Range{Min: start, Max: end - 1}, end > start
 }
 
 // extraRoots is what the root buses of expander bridges take from the first one.
@@ -212,13 +212,13 @@ func (s *state) extraRoot(bus *qemu.Bus, own resources) {
 		}
 		var crs []aml.Term
 		for _, r := range own.IO {
-			crs = append(crs, aml.DWordIO(r))
+			crs = append(crs, aml.DWordIO(aml.Range(r)))
 		}
 		for _, r := range own.Memory {
-			crs = append(crs, aml.DWordMemory(aml.NonCacheable|aml.ReadWrite, r))
+			crs = append(crs, aml.DWordMemory(aml.NonCacheable|aml.ReadWrite, aml.Range(r)))
 		}
 		for _, r := range own.Memory64 {
-			crs = append(crs, aml.QWordMemory(aml.NonCacheable|aml.ReadWrite, r))
+			crs = append(crs, aml.QWordMemory(aml.NonCacheable|aml.ReadWrite, aml.Range(r)))
 		}
 		crs = append(crs, aml.WordBusNumber(aml.Range{Min: uint64(bus.BusNr), Max: uint64(s.lastBusBelow(bus))}))
 		s.Name("_CRS", aml.Resources(crs...))

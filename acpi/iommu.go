@@ -1,6 +1,8 @@
 package acpi
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 
 	"github.com/tdxkit/tdxkit/qemu"
@@ -8,25 +10,24 @@ import (
 
 // Places of the IOMMU and of the I/O APIC on the bus that only the IOMMU sees.
 const (
-	iommuBase      = 0xfed90000
-	ioapicBus      = 0xff
-	ioapicSlot     = 0x1e
-	dmarEndpoint   = 1
-	dmarBridge     = 2
-	dmarIOAPIC     = 3
-	dmarScopeLen   = 8
-	dmarUnitLen    = 16
-	dmarIntRemap   = 1 << 0
-	defaultAWBits  = 48
-	viotHeaderLen  = 48 // where the first node is, from the start of the table
-	viotIOMMULen   = 16
-	viotRangeLen   = 24
-	viotPCIRange   = 1
-	viotVirtioPCI  = 3
-	lastBusAndSlot = 0xff
+	iommuBase     = 0xfed90000
+	ioapicBus     = 0xff
+	dmarEndpoint  = 1
+	dmarBridge    = 2
+	dmarIOAPIC    = 3
+	dmarScopeLen  = 8
+	dmarUnitLen   = 16
+	dmarIntRemap  = 1 << 0
+	defaultAWBits = 48
+	viotHeaderLen = 48 // where the first node is, from the start of the table
+	viotIOMMULen  = 16
+	viotRangeLen  = 24
+	viotPCIRange  = 1
+	viotVirtioPCI = 3
+	lastFunction  = 0xff
 )
 
-// buildDMAR appends the DMA remapping table: one unit, with the I/O APIC and every function on a root bus in its scope
+// buildDMAR appends the DMA remapping table: one unit, with the I/O APIC and every function on the root bus in its scope
 // (QEMU v10.2.2, hw/i386/acpi-build.c, build_dmar_q35).
 func (s *state) buildDMAR() error {
 	io := s.m.IOMMU
@@ -42,6 +43,12 @@ func (s *state) buildDMAR() error {
 	if bits == 0 {
 		bits = defaultAWBits
 	}
+	for _, d := range s.m.Root.Devices {
+		if d.ExtraRoot != nil && len(d.ExtraRoot.Devices) > 0 {
+			// QEMU walks its root buses in the order of a hash table.
+			return unsupported("intel-iommu", "", "with functions on the root bus of "+d.Driver+" "+d.ID)
+		}
+	}
 	return s.rooted(header{sig: "DMAR", revision: 1}, func() error {
 		flags := byte(0)
 		if remap {
@@ -49,46 +56,23 @@ func (s *state) buildDMAR() error {
 		}
 		s.bytes(byte(bits-1), flags)
 		s.zeros(10)
-		functions := s.rootFunctions()
 		s.word(0) // a remapping unit
-		s.word(uint16(dmarUnitLen + dmarScopeLen*(1+len(functions))))
+		s.word(uint16(dmarUnitLen + dmarScopeLen*(1+len(s.m.Root.Devices))))
 		s.zeros(4) // flags, segment
 		s.qword(iommuBase)
-		s.bytes(dmarIOAPIC, dmarScopeLen, 0, 0, 0, ioapicBus, ioapicSlot, 0)
-		for _, f := range functions {
+		s.bytes(dmarIOAPIC, dmarScopeLen, 0, 0, 0, ioapicBus, 0, 0)
+		for _, d := range s.m.Root.Devices {
 			kind := byte(dmarEndpoint)
-			if isBridge(f.PCIDevice) {
+			if isBridge(d) {
 				kind = dmarBridge
 			}
-			s.bytes(kind, dmarScopeLen, 0, 0, 0, f.bus, f.Slot, f.Function)
+			s.bytes(kind, dmarScopeLen, 0, 0, 0, 0, d.Slot, d.Function)
 		}
 		if ats {
 			s.bytes(2, 0, 8, 0, 1, 0, 0, 0) // every root port has ATS
 		}
 		return nil
 	})
-}
-
-// A rootFunction is a function on a root bus.
-type rootFunction struct {
-	*qemu.PCIDevice
-	bus uint8
-}
-
-// rootFunctions returns the functions of all root buses: pcie.0's, then those of the expanders.
-func (s *state) rootFunctions() []rootFunction {
-	var out []rootFunction
-	for _, d := range s.m.Root.Devices {
-		out = append(out, rootFunction{d, 0})
-	}
-	for _, d := range s.m.Root.Devices {
-		if d.ExtraRoot != nil {
-			for _, f := range d.ExtraRoot.Devices {
-				out = append(out, rootFunction{f, d.ExtraRoot.BusNr})
-			}
-		}
-	}
-	return out
 }
 
 // onOff returns a property that is on or off.
@@ -105,33 +89,35 @@ func onOff(props map[string]string, name string, def bool) (bool, error) {
 	}
 }
 
-// buildVIOT appends the virtual I/O translation table: the virtio-iommu function, and the range of functions that it
-// translates for on each root bus (QEMU v10.2.2, hw/acpi/viot.c, build_viot).
+// buildVIOT appends the virtual I/O translation table: the virtio-iommu function, and for each root bus the range of
+// functions that it translates for (QEMU v10.2.2, hw/acpi/viot.c, build_viot).
 func (s *state) buildVIOT() error {
 	d := s.m.IOMMU.Device
-	if d == nil {
-		return unsupported("virtio-iommu-pci", "", "it is not on a bus")
+	if !slices.Contains(s.m.Root.Devices, d) {
+		return unsupported("virtio-iommu-pci", "", "not on the root bus, where QEMU wants it")
 	}
-	last := byte(0)
+	roots := []*qemu.Bus{s.m.Root}
 	for _, f := range s.m.Root.Devices {
 		if f.ExtraRoot != nil {
-			return unsupported("virtio-iommu-pci", d.ID, "beside an expander bridge")
+			roots = append(roots, f.ExtraRoot)
 		}
-		last = max(last, s.chip.Functions[f].Subordinate)
 	}
+	slices.SortFunc(roots, func(a, b *qemu.Bus) int { return cmp.Compare(a.BusNr, b.BusNr) })
 	return s.rooted(header{sig: "VIOT", revision: 0}, func() error {
-		s.word(2) // nodes
+		s.word(uint16(1 + len(roots))) // nodes
 		s.word(viotHeaderLen)
 		s.qword(0)
 		s.bytes(viotVirtioPCI, 0, viotIOMMULen, 0, 0, 0, d.Devfn(), 0)
 		s.qword(0)
-		s.bytes(viotPCIRange, 0, viotRangeLen, 0)
-		s.DWord(0)                    // first endpoint ID
-		s.DWord(0)                    // first and last segment
-		s.word(0)                     // first function
-		s.bytes(lastBusAndSlot, last) // last function
-		s.word(viotHeaderLen)         // the node that translates
-		s.zeros(6)
+		for _, r := range roots {
+			s.bytes(viotPCIRange, 0, viotRangeLen, 0)
+			s.DWord(uint32(r.BusNr) << 8)            // first endpoint ID
+			s.DWord(0)                               // first and last segment
+			s.word(uint16(r.BusNr) << 8)             // first function
+			s.bytes(lastFunction, s.lastBusBelow(r)) // last function
+			s.word(viotHeaderLen)                    // the node that translates
+			s.zeros(6)
+		}
 		return nil
 	})
 }

@@ -13,8 +13,8 @@ import (
 // v10.2.2, hw/isa/lpc_ich9.c, build_ich9_isa_aml; hw/i386/pc.c, pc_superio_init).
 func (s *state) isaBridge() error {
 	s.Add(interruptRegisters)
-	for _, d := range slices.Backward(s.m.ISA) {
-		if err := s.isaDevice(d); err != nil {
+	for i, d := range slices.Backward(s.m.ISA) {
+		if err := s.isaDevice(i, d); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ type port struct {
 
 var (
 	serialPorts   = [...]port{{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}} // hw/char/serial-isa.c
-	parallelPorts = [...]port{{0x378, 7}, {0x278, 5}, {0x3bc, 7}}             // hw/char/parallel.c
+	parallelPorts = [...]port{{0x378, 7}, {0x278, 7}, {0x3bc, 7}}             // hw/char/parallel.c
 )
 
 // serialPort appends COM1 and so on.
@@ -119,7 +119,7 @@ var isaSilent = []string{"isa-debugcon", "isa-debug-exit", "ib700", "isa-vga", "
 	"gus", "cs4231a", "isa-cirrus-vga", "vmport", "vmmouse"}
 
 // isaDevice appends a device that the command line puts on the ISA bus.
-func (s *state) isaDevice(d qemu.ISADevice) error {
+func (s *state) isaDevice(at int, d qemu.ISADevice) error {
 	switch d.Driver {
 	case "pvpanic":
 		return s.pvpanic(d)
@@ -136,9 +136,9 @@ func (s *state) isaDevice(d qemu.ISADevice) error {
 		}
 		return s.parallelPort(int(i))
 	case "isa-ipmi-kcs":
-		return s.ipmi(d, ipmiKCS)
+		return s.ipmi(d, s.ipmiNumber(at), ipmiKCS)
 	case "isa-ipmi-bt":
-		return s.ipmi(d, ipmiBT)
+		return s.ipmi(d, s.ipmiNumber(at), ipmiBT)
 	case "tpm-tis":
 		s.tpmTIS()
 		return nil
@@ -199,8 +199,20 @@ var (
 	ipmiBT  = ipmiKind{"bt", 0xe4, 3, 5, 3}
 )
 
-// ipmi appends the first IPMI interface (QEMU v10.2.2, hw/acpi/ipmi.c, build_ipmi_dev_aml).
-func (s *state) ipmi(d qemu.ISADevice, k ipmiKind) error {
+// ipmiNumber returns the number of the IPMI interface that is the ISA device at an index: they count from 1, in the
+// order of the command line.
+func (s *state) ipmiNumber(at int) int {
+	n := 0
+	for _, d := range s.m.ISA[:at+1] {
+		if d.Driver == "isa-ipmi-kcs" || d.Driver == "isa-ipmi-bt" {
+			n++
+		}
+	}
+	return n
+}
+
+// ipmi appends the IPMI interface with a number (QEMU v10.2.2, hw/acpi/ipmi.c, build_ipmi_dev_aml).
+func (s *state) ipmi(d qemu.ISADevice, nr int, k ipmiKind) error {
 	base, err := propInt(d, "ioport", k.base)
 	if err != nil {
 		return err
@@ -212,23 +224,14 @@ func (s *state) ipmi(d qemu.ISADevice, k ipmiKind) error {
 	if irq > 15 {
 		return unsupported(d.Driver, d.Props["id"], "irq="+d.Props["irq"])
 	}
-	n := 0
-	for _, o := range s.m.ISA {
-		if o.Driver == "isa-ipmi-kcs" || o.Driver == "isa-ipmi-bt" {
-			n++
-		}
-	}
-	if n > 1 {
-		return unsupported(d.Driver, d.Props["id"], "a second IPMI interface")
-	}
 	crs := []aml.Term{aml.IO(uint16(base), uint16(base)+uint16(k.len)-1, 1, k.len)}
 	if irq != 0 {
 		crs = append(crs, aml.IRQNoFlags(uint8(irq)))
 	}
-	s.Device("MI0", func() {
+	s.Device("MI"+strconv.Itoa(nr), func() {
 		s.Name("_HID", aml.EISAID("IPI0001"))
 		s.Name("_STR", aml.Str("ipmi_"+k.name))
-		s.Name("_UID", aml.Zero)
+		s.Name("_UID", aml.Int(uint64(nr)))
 		s.Name("_CRS", aml.Resources(crs...))
 		s.Name("_IFT", aml.Int(k.ifaceTyp))
 		s.Name("_SRV", aml.Int(0x200))

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// grubPrefixes stand before the text that GRUB hashes. GNU GRUB 2.12, grub-core/commands/efi/tpm.c:grub_tpm_measure
-// and its verifier: the description carries a prefix that the hashed buffer does not have.
+// grubPrefixes stand before the text that GRUB hashes. GNU GRUB 2.12, grub-core/commands/tpm.c:grub_tpm_verify_string:
+// the description carries a prefix that the hashed text does not have.
 var grubPrefixes = []string{"grub_cmd: ", "kernel_cmdline: "}
 
 // Recompute returns the SHA-384 digest that the event's data leads to, and whether the data says what was hashed.

@@ -118,15 +118,12 @@ func likeness(w, g item) int {
 	agree, known := sameKey(w, g)
 	digest := w.Measured.Digest == g.Measured.Digest
 	switch {
-	case w.Type != g.Type:
-		if digest && known && agree {
-			return sameBytes
-		}
-		return none
-	case digest && (agree || !known):
+	case digest && w.Type == g.Type && (agree || !known):
 		return same
 	case digest:
 		return sameBytes
+	case w.Type != g.Type:
+		return none
 	case !known:
 		return perhaps
 	case agree:

@@ -3,10 +3,11 @@ package ovmf
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 
 	"github.com/tdxkit/tdxkit/efi"
 	"github.com/tdxkit/tdxkit/internal/bin"
-	"github.com/tdxkit/tdxkit/internal/decompress"
+	"github.com/tdxkit/tdxkit/internal/lzma"
 )
 
 const (
@@ -334,9 +335,9 @@ func (p *parser) expandSections(f *File, sections []*Section, depth int) ([]*Vol
 	for _, s := range sections {
 		if s.pending {
 			s.pending = false
-			b, err := decompress.LZMA(s.Data, p.bytes)
+			b, err := lzma.Decode(s.Data, p.bytes)
 			if err != nil {
-				return nil, formatError(sectionFormat, 0, "LZMA data of "+f.GUID.String(), bin.ErrMalformed, "%v", err)
+				return nil, fmt.Errorf("compressed section of file %s: %w", f.GUID, err)
 			}
 			p.bytes -= int64(len(b))
 			if s.Sections, err = p.sections(f, b, 0, depth+1); err != nil {

@@ -15,7 +15,10 @@ var bridgeDevices = []deviceModel{
 // secondary makes the bus behind a bridge. QEMU names it after the bridge's id.
 func secondary(d *deviceBuild, pcie bool) *bus {
 	x := d.b.newPCIBus(d.id, pcie)
-	x.path = d.bus.path + fwName(d)
+	x.up, x.order = d.bus, d.order
+	if name, ok := fwName(d); ok {
+		x.path = d.bus.path + name
+	}
 	d.dev.Bridge = x.pci
 	return x
 }
@@ -59,7 +62,6 @@ func addPort(d *deviceBuild) error {
 		return err
 	}
 	x := secondary(d, true)
-	x.slot0 = true
 	x.pci.HotplugOK = p.HotplugPort
 	return nil
 }
@@ -102,18 +104,17 @@ func addUpstream(d *deviceBuild) error {
 	}
 	x := secondary(d, true)
 	x.upstream = true
+	x.pci.HotplugOK = true
 	return nil
 }
 
-// shpcBAR is the register block of a bridge's own hotplug controller.
+// shpcBAR is the register block of a bridge's own hotplug controller, which shpc=off removes from a pci-bridge.
+// Follows QEMU 10.2, hw/pci-bridge/pci_bridge_dev.c, pci_bridge_dev_properties.
 func shpcBAR(d *deviceBuild) ([]BAR, error) {
-	// pci-bridge has it off by default since pc-*-2.9, where the property does not remove the BAR of MSI.
-	on, err := d.boolean("shpc", d.model.Name == "pcie-pci-bridge")
-	if err != nil {
-		return nil, err
-	}
-	if d.model.Name == "pcie-pci-bridge" && !on {
-		return nil, nil
+	if d.model.Name == "pci-bridge" {
+		if on, err := d.boolean("shpc", true); err != nil || !on {
+			return nil, err
+		}
 	}
 	return []BAR{mem64(0, 0x100)}, nil
 }
@@ -124,14 +125,7 @@ func addBridge(d *deviceBuild) error {
 	if pcie && !d.bus.pcie {
 		return d.usage("a pcie-pci-bridge goes on a PCI Express bus, not on %s", d.bus.name)
 	}
-	shpc := pcie
-	if d.model.Name != "i82801b11-bridge" {
-		var err error
-		if shpc, err = d.boolean("shpc", shpc); err != nil {
-			return err
-		}
-	}
-	d.dev.SHPC = shpc
+	d.dev.SHPC = len(d.dev.BARs) > 0
 	if d.model.Name == "pci-bridge" {
 		n, err := d.number("chassis_nr", 0, 255)
 		if err != nil {
@@ -147,8 +141,8 @@ func addBridge(d *deviceBuild) error {
 		}
 	}
 	x := secondary(d, false)
-	if shpc {
-		x.min = 1 // slot 0 is not the hotplug controller's
+	if d.dev.SHPC && !d.b.m.ACPIPCIHotplug {
+		x.shpc = true // its hotplug controller refuses slot 0, which ACPI's takes
 	}
 	x.pci.HotplugOK = true
 	return nil
@@ -182,7 +176,8 @@ func addPXB(d *deviceBuild) error {
 		}
 	}
 	x := d.b.newPCIBus(d.id, true)
-	x.root, x.extra = true, true
+	x.root, x.extra, x.order = true, true, d.order
+	x.path = "/pci@i0cf8," + pxbMark(uint8(nr))
 	x.pci.Extra, x.pci.BusNr, x.pci.NUMANode = true, uint8(nr), node
 	d.dev.ExtraRoot = x.pci
 	return nil

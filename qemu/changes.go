@@ -18,8 +18,17 @@ type Traits struct {
 	// HotplugInDevices says that PCI functions and hotplug slots are described in one walk, which leaves out functions
 	// other than 0 and gives every bus a PCNT.
 	HotplugInDevices bool
+	// OffPortStopsACPI says that below a port with hotplug=off, ACPI hot-plugs only into what is a port again.
+	OffPortStopsACPI bool
+
+	// Launch and boot.
+	TwoPassAdd       bool // all pages of a firmware section are added before the first is measured
+	PatchesKernel    bool // the setup header of a TD's kernel is patched
+	NoNamedBlobs     bool // there is no etc/boot/kernel, only the patched kernel
+	KernelRandomSeed bool // a random seed is appended to the kernel
 
 	// SMBIOS.
+	HTNotInFeatures   bool // type 4 Processor ID lacks the HT bit that QEMU adds by topology
 	SMBIOSFamilyOther bool // type 4 Processor Family is 1, not 0xfe with the family in Processor Family 2
 	SMBIOSCapCounts   bool // a 2.8 table caps core and thread counts at 255 instead of being refused
 }
@@ -49,6 +58,21 @@ var changes = []change{
 		Old:  func(t *Traits) { t.SerialPlainIRQ = true },
 	},
 	{
+		ID: "kernel.raw", Since: Version{Major: 10, Minor: 2},
+		Cite: "hw/i386/x86-common.c, x86_load_linux: 10.1.0 and 10.2.2; boots with 10.0.13 and 10.2.2",
+		Old:  func(t *Traits) { t.PatchesKernel = true },
+	},
+	{
+		ID: "kernel.named-blobs", Since: Version{Major: 10},
+		Cite: "hw/i386/x86-common.c, x86_load_linux: 9.2.1 and 10.2.2; boots with 9.0.2 and 10.0.13",
+		Old:  func(t *Traits) { t.NoNamedBlobs = true },
+	},
+	{
+		ID: "smbios.ht", Since: Version{Major: 10},
+		Cite: "target/i386/cpu.c, x86_cpu_expand_features (10.2.2); tables of 7.2.22, Intel's 9.0.2 branch and 10.0.2",
+		Old:  func(t *Traits) { t.HTNotInFeatures = true },
+	},
+	{
 		ID: "acpi.cpu-scan", Since: Version{Major: 10},
 		Cite: "hw/acpi/cpu.c, build_cpus_aml: 7.2.22 and 10.2.2; quote of a dstack host with 9.2.1",
 		Old:  func(t *Traits) { t.NoCPUScanEject = true },
@@ -74,9 +98,19 @@ var changes = []change{
 		Old:  func(t *Traits) { t.EdgeOverrides = true },
 	},
 	{
+		ID: "launch.single-pass", Since: Version{Major: 9}, TDXOnly: true,
+		Cite: "target/i386/kvm/tdx.c, tdx_finalize_vm, and Linux 6.18 arch/x86/kvm/vmx/tdx.c, tdx_gmem_post_populate; MRTD of a dstack host with 8.2.2",
+		Old:  func(t *Traits) { t.TwoPassAdd = true },
+	},
+	{
 		ID: "smbios.type4", Since: Version{Major: 9},
 		Cite: "hw/smbios/smbios.c, smbios_build_type_4_table: 8.1.0 and 10.2.2; tables of 7.2.22",
 		Old:  func(t *Traits) { t.SMBIOSFamilyOther, t.SMBIOSCapCounts = true, true },
+	},
+	{
+		ID: "kernel.no-seed", Since: Version{Major: 8, Minor: 2},
+		Cite: "hw/i386/x86.c, x86_load_linux: 7.2 and 8.2.2",
+		Old:  func(t *Traits) { t.KernelRandomSeed = true },
 	},
 	{
 		ID: "acpi.madt-revision", Since: Version{Major: 8, Minor: 2},
@@ -85,9 +119,10 @@ var changes = []change{
 	},
 	{
 		ID: "acpi.pci-devices", Since: Version{Major: 8, Minor: 2},
-		Cite: "hw/i386/acpi-build.c, build_append_pci_bus_devices, aml_pci_pdsm, build_dsdt: 7.2.22 and 10.2.2",
+		Cite: "hw/i386/acpi-build.c, build_append_pci_bus_devices, aml_pci_pdsm, build_dsdt, and hw/acpi/pcihp.c, acpi_pcihp_device_plug_cb: 7.2.22 and 10.2.2",
 		Old: func(t *Traits) {
 			t.HotplugInDevices, t.PDSMClearFirst, t.NoEDSM, t.PCI0Address = true, true, true, true
+			t.OffPortStopsACPI = true
 		},
 	},
 }
@@ -103,4 +138,16 @@ func (c *change) oldIn(v Version) bool {
 		}
 	}
 	return v.Less(c.Since) || v.Major == c.Since.Major && v.Minor == c.Since.Minor && v.Micro < c.Since.Micro
+}
+
+// A Change is a row of the table of changes, for documents.
+type Change struct{ ID, Since, Cite string }
+
+// Changes returns the table, newest first.
+func Changes() []Change {
+	var out []Change
+	for _, c := range changes {
+		out = append(out, Change{c.ID, c.Since.String(), c.Cite})
+	}
+	return out
 }

@@ -1,20 +1,296 @@
 package qemu
 
-// resolveCPU reads -cpu.
-func (b *builder) resolveCPU() error {
-	p := parseProps(b.cpu, "model")
-	m := b.m
-	m.CPU.Model = p.str("model")
-	if m.CPU.Model == "" {
-		m.CPU.Model = "qemu64"
+import (
+	"fmt"
+	"strings"
+)
+
+// cpuidFeatures are the bits of CPUID leaf 1 EDX by QEMU's names. Follows QEMU 10.2, target/i386/cpu.c,
+// feature_word_info.
+var cpuidFeatures = map[string]uint{
+	"fpu": 0, "vme": 1, "de": 2, "pse": 3, "tsc": 4, "msr": 5, "pae": 6, "mce": 7, "cx8": 8, "apic": 9, "sep": 11,
+	"mtrr": 12, "pge": 13, "mca": 14, "cmov": 15, "pat": 16, "pse36": 17, "pn": 18, "clflush": 19, "ds": 21, "acpi": 22,
+	"mmx": 23, "fxsr": 24, "sse": 25, "sse2": 26, "ss": 27, "ht": 28, "tm": 29, "ia64": 30, "pbe": 31,
+}
+
+const (
+	cpuidHT = 1 << 28
+	// tcgEDX is what TCG emulates of leaf 1 EDX. QEMU 10.2, target/i386/cpu.c, TCG_FEATURES; the same in 7.2.
+	tcgEDX = 0x1fcbfbfd
+	// tdEDX is what a TD has of leaf 1 EDX: the bits that are always 1 (QEMU 10.2, target/i386/kvm/tdx.c,
+	// tdx_fixed1_bits), self-snoop and, by topology, HT. The SMBIOS table of a TD on an Emerald Rapids host under
+	// QEMU 10.2 has just these (chutesai/tdx-measure, 262fa35c, src/smbios.rs).
+	tdEDX = 0x1fa9fbff
+	// tcgPhysBits is TCG_PHYS_ADDR_BITS.
+	tcgPhysBits = 40
+	// tdPhysBits is what CPUID leaf 0x80000008 says on every processor with TDX, and so in a TD.
+	tdPhysBits = 52
+)
+
+// cpuSettings are the properties of -cpu that reach a measurement.
+type cpuSettings struct {
+	model                   string
+	vendor                  string
+	family, mod, step       int // -1 is the model's
+	set, clear              uint32
+	hugePages               string // pdpe1gb, "" is the model's
+	longMode                string
+	physBits, guestPhysBits int
+	physLimit               int
+}
+
+// readCPU reads -cpu: a model, then features as name=on, name=off, +name or -name. As in QEMU, +name is applied after
+// name=, and -name after +name. Features that are in no measured word are passed over.
+// Follows QEMU 10.2, target/i386/cpu.c, x86_cpu_parse_featurestr.
+func (b *builder) readCPU() (cpuSettings, error) {
+	s := cpuSettings{model: "qemu64", family: -1, mod: -1, step: -1}
+	words := strings.Split(b.cpu, ",")
+	if words[0] != "" {
+		s.model = words[0]
 	}
-	if b.opts.PhysBits != 0 {
-		m.CPU.PhysBits = b.opts.PhysBits
-	} else if v, ok := p.get("phys-bits"); ok {
-		if n, ok := parseUint(v); ok {
-			m.CPU.PhysBits = int(n)
+	var plus, minus []string
+	flag := func(name string, on bool) {
+		name = strings.ReplaceAll(name, "_", "-")
+		switch bit, ok := cpuidFeatures[name]; {
+		case ok && on:
+			s.set, s.clear = s.set|1<<bit, s.clear&^(1<<bit)
+		case ok:
+			s.set, s.clear = s.set&^(1<<bit), s.clear|1<<bit
+		case name == "pdpe1gb":
+			s.hugePages = map[bool]string{true: "on", false: "off"}[on]
+		case name == "lm" || name == "i64":
+			s.longMode = map[bool]string{true: "on", false: "off"}[on]
 		}
 	}
-	m.CPU.AMD = p.str("vendor") == "AuthenticAMD"
+	for _, w := range words[1:] {
+		switch {
+		case strings.HasPrefix(w, "+"):
+			plus = append(plus, w[1:])
+			continue
+		case strings.HasPrefix(w, "-"):
+			minus = append(minus, w[1:])
+			continue
+		}
+		key, v, hasValue := strings.Cut(w, "=")
+		key = strings.ReplaceAll(key, "_", "-")
+		if !hasValue {
+			v = "on"
+		}
+		if on, ok := parseBool(v); ok {
+			flag(key, on)
+		}
+		if err := s.number(key, v); err != nil {
+			return s, err
+		}
+		if key == "vendor" {
+			if len(v) != 12 {
+				return s, usageErr("-cpu", w, "a vendor has 12 characters")
+			}
+			s.vendor = v
+		}
+	}
+	for _, n := range plus {
+		flag(n, true)
+	}
+	for _, n := range minus {
+		flag(n, false)
+	}
+	return s, nil
+}
+
+// number reads a numeric property.
+func (s *cpuSettings) number(key, v string) error {
+	for _, f := range []struct {
+		key    string
+		field  *int
+		lo, hi uint64
+	}{
+		{"family", &s.family, 0, 0xff + 0xf}, {"model", &s.mod, 0, 0xff}, {"stepping", &s.step, 0, 0xf},
+		{"phys-bits", &s.physBits, 32, 52}, {"guest-phys-bits", &s.guestPhysBits, 32, 52}, {"host-phys-bits-limit", &s.physLimit, 32, 52},
+	} {
+		if f.key != key {
+			continue
+		}
+		n, ok := parseUint(v)
+		if !ok || n > f.hi || n < f.lo && n != 0 {
+			return usageErr("-cpu", key+"="+v, "expects a number from %d to %d", f.lo, f.hi)
+		}
+		*f.field = int(n)
+	}
 	return nil
 }
+
+// signature encodes family, model and stepping as CPUID leaf 1 EAX does.
+func signature(family, model, stepping int) uint32 {
+	v := uint32(stepping&15) | uint32(model&15)<<4 | uint32(model>>4)<<16
+	if family > 15 {
+		return v | 15<<8 | uint32(family-15)<<20
+	}
+	return v | uint32(family)<<8
+}
+
+// kvm reports whether the guest runs under KVM: it was said, or it is a TD and nothing was said. A plain guest without
+// -accel is emulated.
+func (b *builder) kvm() bool { return b.accel == "kvm" || b.accel == "" && b.m.TDX }
+
+// resolveCPU reads -cpu and works out what a guest's firmware sees of it.
+func (b *builder) resolveCPU() error {
+	s, err := b.readCPU()
+	if err != nil {
+		return err
+	}
+	c := &b.m.CPU
+	c.Model, c.GuestPhysBits = s.model, s.guestPhysBits
+	model, named := modelByName(s.model, b.m.MachineVersion)
+	switch {
+	case s.model == "host" || s.model == "max" && b.kvm():
+		err = b.hostCPU(s)
+	case s.model == "max":
+		b.maxCPU(s)
+	case named:
+		b.namedCPU(s, model)
+	default:
+		c.Why = fmt.Sprintf("CPUID of -cpu %s is not known", s.model)
+		if hint := nearest(s.model, cpuNames()); hint != "" {
+			c.Why += ": " + hint
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if b.m.TDX && b.kvm() {
+		// Whatever the model, the TDX module gives a TD these.
+		c.AMD, c.NoHugePages1G, c.PhysBits = false, false, tdPhysBits
+		if s.physLimit != 0 {
+			c.PhysBits = min(c.PhysBits, s.physLimit)
+		}
+	}
+	if s.vendor != "" {
+		c.AMD = s.vendor == "AuthenticAMD"
+	}
+	if s.physBits != 0 {
+		c.PhysBits = s.physBits
+	}
+	if s.hugePages != "" {
+		c.NoHugePages1G = s.hugePages == "off"
+	}
+	if b.opts.PhysBits != 0 {
+		c.PhysBits = b.opts.PhysBits
+	}
+	if b.opts.CPUID != nil {
+		c.Known, c.EAX, c.EDX, c.Why = true, b.opts.CPUID.EAX, b.opts.CPUID.EDX, ""
+	}
+	return nil
+}
+
+// topologyHT returns the HT bit, which QEMU sets in packages of more than one thread.
+// Follows QEMU 10.2, target/i386/cpu.c, x86_cpu_expand_features.
+func (b *builder) topologyHT() uint32 {
+	t := b.m.Topology
+	if !b.m.Traits.HTNotInFeatures && t.Dies*t.Modules*t.Cores*t.Threads > 1 {
+		return cpuidHT
+	}
+	return 0
+}
+
+// override replaces family, model and stepping by those that were given.
+func (s cpuSettings) override(family, model, stepping int) uint32 {
+	if s.family >= 0 {
+		family = s.family
+	}
+	if s.mod >= 0 {
+		model = s.mod
+	}
+	if s.step >= 0 {
+		stepping = s.step
+	}
+	return signature(family, model, stepping)
+}
+
+// hostCPU is -cpu host, or max under KVM: the host's family, model and stepping, and every feature that a guest can have.
+// Follows QEMU 10.2, target/i386/host-cpu.c, host_cpu_instance_init, and target/i386/kvm/tdx.c.
+func (b *builder) hostCPU(s cpuSettings) error {
+	c := &b.m.CPU
+	if !b.kvm() && s.model == "host" {
+		return usageErr("-cpu", "host", "needs -accel kvm")
+	}
+	if b.opts.HostCPU == "" {
+		c.Why = "-cpu " + s.model + " passes on the host's CPUID; say which processor it is with --host-cpu, or give --cpuid"
+		return nil
+	}
+	h, ok := hostByName(b.opts.HostCPU)
+	if !ok {
+		return unknownErr("--host-cpu", b.opts.HostCPU, "unknown processor", "known: "+strings.Join(HostCPUs(), ", "))
+	}
+	if !b.m.TDX {
+		c.Why = "which features the host's KVM gives a guest that is no TD is not known; give --cpuid"
+		return nil
+	}
+	if b.m.Release.Less(Version{Major: 10, Minor: 1}) {
+		c.Why = fmt.Sprintf("which features a TD has under QEMU %s, before TDX was upstream, is not known; give --cpuid", b.m.Release)
+		return nil
+	}
+	family := h.family
+	c.EAX = s.override(family, h.model, h.stepping)
+	c.EDX = (tdEDX&^cpuidHT | s.set&tdEDX) &^ s.clear
+	c.EDX |= b.topologyHT()
+	c.Known = true
+	return nil
+}
+
+// maxCPU is -cpu max under TCG: all that TCG emulates. Its vendor is AMD, and its family changed with releases.
+// Follows QEMU 10.2, target/i386/cpu.c, max_x86_cpu_initfn and max_x86_cpu_realize, where features are not yet filled in
+// when the family is chosen, so that it is that of a 32-bit processor.
+func (b *builder) maxCPU(s cpuSettings) {
+	c := &b.m.CPU
+	c.AMD, c.PhysBits = true, tcgPhysBits
+	c.EDX = (tcgEDX&^cpuidHT | s.set&tcgEDX) &^ s.clear
+	c.EDX |= b.topologyHT()
+	c.Known = true
+	switch v := b.m.Release; {
+	case v.Less(Version{Major: 8}):
+		c.EAX = s.override(15, 107, 1)
+	case s.family > 0:
+		c.EAX = s.override(0, 0, 0)
+	case v.Less(Version{Major: 9}):
+		c.Known, c.Why = false, fmt.Sprintf("the family of -cpu max in QEMU %s is not known; give family=, model= and stepping=", v)
+	default:
+		c.EAX = signature(6, 6, 3)
+	}
+}
+
+// namedCPU is a model of QEMU's table, less what the accelerator cannot do.
+func (b *builder) namedCPU(s cpuSettings, m cpuModel) {
+	c := &b.m.CPU
+	c.EAX = s.override(m.Family, m.Model, m.Stepping)
+	c.AMD = m.AMD && !b.kvm() // under KVM the vendor is the host's
+	c.NoHugePages1G = !m.HugePages
+	c.EDX = (m.EDX | s.set) &^ s.clear
+	c.EDX |= b.topologyHT()
+	c.Known = true
+	long := m.LongMode
+	if s.longMode != "" {
+		long = s.longMode == "on"
+	}
+	switch {
+	case long:
+		c.PhysBits = tcgPhysBits
+	case c.EDX&(1<<17|1<<6) != 0:
+		c.PhysBits = 36
+	default:
+		c.PhysBits = 32
+	}
+	switch {
+	case !b.kvm():
+		c.EDX &= tcgEDX
+	case b.m.TDX:
+		// QEMU 10.2, target/i386/kvm/tdx.c, tdx_cpu_instance_init refuses these; what older builds made of them was not seen.
+		c.Known, c.Why = false, "a TD has -cpu host, and which features of "+s.model+" it would keep is not known; give --cpuid"
+	case c.EDX&^kvmEDX != 0:
+		c.Known, c.Why = false, "the model has features that KVM may refuse; give --cpuid"
+	}
+}
+
+// kvmEDX is what KVM gives a guest of leaf 1 EDX on any recent processor (Linux 6.12, arch/x86/kvm/cpuid.c,
+// kvm_set_cpu_caps), and HT, which QEMU adds.
+const kvmEDX = 0x1f8bfbff

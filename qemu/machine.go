@@ -32,11 +32,11 @@ type Machine struct {
 	// Distances holds the NUMA distance matrix where -numa dist was given, row by row; nil otherwise.
 	Distances [][]uint8
 
-	Root         *Bus // pcie.0 with built-in and user devices, placed
-	ISA          []ISADevice
-	Serial       []int  // indexes (0 is COM1) of ISA serial ports
-	Parallel     []int  // indexes (0 is LPT1) of ISA parallel ports
-	VMGenID      string // GUID of -device vmgenid; empty without
+	Root         *Bus        // pcie.0 with built-in and user devices, placed
+	ISA          []ISADevice // of -device, in command-line order; isa-serial and isa-parallel have an "index"
+	Serial       []int       // indexes (0 is COM1) of the ports of -serial
+	Parallel     []int       // indexes (0 is LPT1) of the ports of -parallel
+	VMGenID      string      // GUID of -device vmgenid; empty without
 	HasVMGenID   bool
 	TPM          TPMKind
 	PCIHole64    uint64 // q35-pcihost.pci-hole64-size
@@ -54,6 +54,8 @@ type Machine struct {
 	SMBIOS SMBIOSOptions
 	FwCfg  []FwCfgItem // user's -fw_cfg items, in command-line order
 	Boot   BootOptions
+	// BootDevices are the Open Firmware paths of what has a bootindex, first to boot first.
+	BootDevices []string
 
 	Files Files
 }
@@ -81,8 +83,11 @@ type CPU struct {
 	Model string // "host", "max", "Skylake-Server"
 	// Known says that EAX and EDX are known; they are not for -cpu host without further word.
 	Known    bool
+	Why      string // why they are not known; empty where they are
 	EAX, EDX uint32 // CPUID leaf 1, as SMBIOS type 4 carries them
 	PhysBits int    // guest physical address bits, CPUID 0x80000008 EAX[7:0]; 0 is unknown
+	// GuestPhysBits is guest-phys-bits=, CPUID 0x80000008 EAX[23:16]; 0 where it was not given.
+	GuestPhysBits int
 	// NoHugePages1G says that the model lacks pdpe1gb, which moves OVMF's 64-bit window.
 	NoHugePages1G bool
 	AMD           bool // vendor AuthenticAMD: QEMU reserves the HyperTransport hole at 1 TiB

@@ -1,6 +1,9 @@
 package qemu
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 const (
 	whyUSB  = "behind a USB controller: no table names it"
@@ -23,8 +26,8 @@ var otherDevices = []deviceModel{
 	{Name: "tpm-crb", Bus: onNone, Apply: func(d *deviceBuild) error { return setTPM(d, TPMCRB) }, Why: "TPM2 table and DSDT"},
 	{Name: "vmgenid", Bus: onNone, Apply: addVMGenID, Why: "SSDT"},
 	{Name: "vmcoreinfo", Bus: onNone, Why: "a fw_cfg file that firmware does not read"},
-	{Name: "ipmi-bmc-sim", Bus: onNone, Why: "the BMC behind an IPMI interface"},
-	{Name: "ipmi-bmc-extern", Bus: onNone, Why: "the BMC behind an IPMI interface"},
+	{Name: "ipmi-bmc-sim", Bus: onNone, Apply: checkBMC, Why: "the BMC behind an IPMI interface"},
+	{Name: "ipmi-bmc-extern", Bus: onNone, Apply: checkBMC, Why: "the BMC behind an IPMI interface"},
 	{Name: "intel-iommu", Bus: onSystem, Apply: addIntelIOMMU, Why: "DMAR table"},
 	{Name: "loader", Bus: onNone, Apply: refuseDevice("puts a file into the guest's memory, which is not modelled")},
 	{Name: "amd-iommu", Bus: onSystem, Apply: refuseDevice("the IVRS table is not modelled")},
@@ -68,21 +71,37 @@ func addISA(d *deviceBuild) error {
 	return nil
 }
 
-// addParallel makes a port of -device isa-parallel.
+// checkBMC refuses a BMC whose address is not the default: SMBIOS type 38 of its interface shows it.
+func checkBMC(d *deviceBuild) error {
+	if a := d.props.str("slave_addr"); a != "" {
+		return unsupportedErr(d.option, d.arg, "slave_addr=%s is not modelled", a)
+	}
+	return nil
+}
+
+// addParallel makes a port of -device isa-parallel, by default the one behind those that are there already.
 func addParallel(d *deviceBuild) error {
-	n, err := d.number("index", uint64(len(d.b.m.Parallel)), maxParallel-1)
+	used := map[string]bool{}
+	for _, p := range d.b.m.Parallel {
+		used[strconv.Itoa(p)] = true
+	}
+	for _, p := range d.b.m.ISA {
+		if p.Driver == d.model.Name {
+			used[p.Props["index"]] = true
+		}
+	}
+	n, err := d.number("index", uint64(len(used)), maxParallel-1)
 	if err != nil {
 		return err
-	}
-	for _, p := range d.b.m.Parallel {
-		if p == int(n) {
-			return d.usage("parallel port %d is there already", n)
-		}
 	}
 	if n >= maxParallel {
 		return d.usage("a machine has at most %d parallel ports", maxParallel)
 	}
-	d.b.m.Parallel = append(d.b.m.Parallel, int(n))
+	index := strconv.FormatUint(n, 10)
+	if used[index] {
+		return d.usage("parallel port %d is there already", n)
+	}
+	d.b.m.ISA = append(d.b.m.ISA, ISADevice{Driver: d.model.Name, Props: map[string]string{"index": index}})
 	return nil
 }
 

@@ -89,7 +89,7 @@ func ParseArgs(args []string, release string, opts ParseOptions) (*Machine, erro
 	// The order is QEMU's: machine, topology, memory, CPUs, built-in devices, then the user's.
 	for _, step := range []func() error{
 		b.resolveMachine, b.resolveTopology, b.resolveMemory, b.resolveCPU, b.resolveNUMA, b.resolveGlobals,
-		b.resolveBoot, b.resolveDrives, b.buildBuiltIn, b.buildDevices, b.finish,
+		b.resolveBoot, b.bootKernel, b.resolveDrives, b.buildBuiltIn, b.buildDevices, b.finish,
 	} {
 		if err := step(); err != nil {
 			return nil, err

@@ -1,7 +1,6 @@
 package qemu
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -34,7 +33,7 @@ func (m *Machine) SMBIOSDefaults() (SMBIOSDefaults, error) {
 	major, minor, dot := strings.Cut(s, ".")
 	a, errA := strconv.ParseUint(major, 10, 8)
 	b, errB := strconv.ParseUint(minor, 10, 8)
-	if !ok || !dot || errA != nil || errB != nil || s != fmt.Sprintf("%d.%d", a, b) {
+	if !ok || !dot || errA != nil || errB != nil || strconv.FormatUint(a, 10) != major || strconv.FormatUint(b, 10) != minor {
 		return refuse("is not a versioned machine type of QEMU's, pc-q35-10.1")
 	}
 	v := Version{Major: int(a), Minor: int(b)}

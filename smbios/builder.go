@@ -11,7 +11,6 @@ import (
 type builder struct {
 	m          *qemu.Machine
 	o          *options
-	ram        []ramRange
 	deviceSize uint64
 	major      int // of the SMBIOS version being made, 2 or 3
 

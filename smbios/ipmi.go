@@ -1,6 +1,7 @@
 package smbios
 
 import (
+	"math"
 	"strings"
 
 	"github.com/tdxkit/tdxkit/qemu"
@@ -22,7 +23,7 @@ var defaultIPMI = map[string]ipmiDevice{
 }
 
 // ipmiDevices returns m's IPMI interfaces. It refuses those whose description is not known: on PCI and SMBus, and with
-// properties.
+// more than one.
 func ipmiDevices(m *qemu.Machine) ([]ipmiDevice, error) {
 	var found []ipmiDevice
 	for _, d := range m.ISA {
@@ -30,12 +31,31 @@ func ipmiDevices(m *qemu.Machine) ([]ipmiDevice, error) {
 			continue
 		}
 		dev, ok := defaultIPMI[d.Driver]
-		if !ok || d.Props["ioport"] != "" || d.Props["irq"] != "" || len(found) > 0 {
+		if !ok || len(found) > 0 || !dev.place(d.Props) {
 			return nil, unsupportedIPMI(d.Driver)
 		}
 		found = append(found, dev)
 	}
 	return found, pciIPMI(m.Root)
+}
+
+// place takes the interface's port and interrupt from its properties, and reports whether they are numbers.
+func (d *ipmiDevice) place(props map[string]string) bool {
+	if s := props["ioport"]; s != "" {
+		n, err := parseNumber(s, math.MaxUint32)
+		if err != nil {
+			return false
+		}
+		d.port = uint32(n)
+	}
+	if s := props["irq"]; s != "" {
+		n, err := parseNumber(s, 15)
+		if err != nil {
+			return false
+		}
+		d.irq = uint8(n)
+	}
+	return true
 }
 
 // pciIPMI refuses IPMI interfaces on bus and below.
@@ -59,6 +79,6 @@ func pciIPMI(bus *qemu.Bus) error {
 
 func unsupportedIPMI(driver string) error {
 	return &qemu.OptionError{Option: "-device", Arg: driver,
-		Msg: "its SMBIOS type 38 structure is known only for one isa-ipmi-kcs or isa-ipmi-bt without properties",
+		Msg: "its SMBIOS type 38 structure is known only for one isa-ipmi-kcs or isa-ipmi-bt",
 		Err: qemu.ErrUnsupported}
 }

@@ -64,25 +64,33 @@ func (r *reader) u16(key string, otherwise uint16) uint16 {
 	return uint16(r.number(key, uint64(otherwise), math.MaxUint16))
 }
 
-// number reads a C integer of at most most. QEMU itself cuts larger ones short, save for speeds.
+// number reads a number of at most most. QEMU itself cuts larger ones short, save for speeds.
 func (r *reader) number(key string, otherwise, most uint64) uint64 {
 	v, ok := r.lookup(key)
 	if !ok {
 		return otherwise
 	}
-	digits, base := v, 10
+	n, err := parseNumber(v, most)
+	if err != nil {
+		r.note(r.fail("%s=%s: %v", key, v, err))
+	}
+	return n
+}
+
+// parseNumber reads a C integer of at most most: decimal, 0x hexadecimal or 0 octal.
+func parseNumber(s string, most uint64) (uint64, error) {
+	digits, base := s, 10
 	switch {
-	case strings.HasPrefix(v, "0x"), strings.HasPrefix(v, "0X"):
-		digits, base = v[2:], 16
-	case len(v) > 1 && v[0] == '0':
-		digits, base = v[1:], 8
+	case strings.HasPrefix(s, "0x"), strings.HasPrefix(s, "0X"):
+		digits, base = s[2:], 16
+	case len(s) > 1 && s[0] == '0':
+		digits, base = s[1:], 8
 	}
 	n, err := strconv.ParseUint(digits, base, 64)
 	if err != nil || n > most {
-		r.note(r.fail("%s=%s: want a number of at most %d", key, v, most))
-		return 0
+		return 0, fmt.Errorf("want a number of at most %d", most)
 	}
-	return n
+	return n, nil
 }
 
 func (r *reader) note(err error) {

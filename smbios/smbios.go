@@ -52,6 +52,9 @@ var (
 //
 // QEMU 10.2.2, hw/i386/fw_cfg.c, fw_cfg_build_smbios; hw/smbios/smbios.c, smbios_get_tables.
 func Build(m *qemu.Machine) (*Tables, error) {
+	if m.RAM == 0 {
+		return nil, errors.New("smbios: the machine has no RAM")
+	}
 	defaults, err := m.SMBIOSDefaults()
 	if err != nil {
 		return nil, err
@@ -67,11 +70,7 @@ func Build(m *qemu.Machine) (*Tables, error) {
 	if kind == "" {
 		kind = defaults.EntryPoint
 	}
-	ram, err := ramRanges(m)
-	if err != nil {
-		return nil, fmt.Errorf("smbios: %w", err)
-	}
-	b := builder{m: m, o: o, ram: ram, deviceSize: defaults.DeviceSize}
+	b := builder{m: m, o: o, deviceSize: defaults.DeviceSize}
 	switch kind {
 	case "32":
 		err = b.tables(2)

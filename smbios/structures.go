@@ -1,9 +1,6 @@
 package smbios
 
-import (
-	"fmt"
-	"strconv"
-)
+import "strconv"
 
 // Offsets and names below are those of DSP0134 3.7, chapter 7; values are those of QEMU 10.2.2, hw/smbios/smbios.c,
 // smbios_build_type_*_table.
@@ -114,7 +111,7 @@ func (b *builder) processor(socket int) error {
 		length = 48
 	}
 	b.begin(4, length, 0x400+socket)
-	b.str(0x04, limited(fmt.Sprintf("%s%2x", o.socketPrefix, socket)))
+	b.str(0x04, limited(o.socketPrefix+twoHex(socket)))
 	b.u8(0x05, 3) // Processor Type: central processor
 	if b.m.Traits.SMBIOSFamilyOther {
 		b.u8(0x06, familyOther)
@@ -225,8 +222,9 @@ func (b *builder) memory(devices uint64) {
 	}
 	// Handles of type 19 move up where those of type 17 run into them.
 	first := 0x1300 + max(0, int(devices)-0x200)
-	for i, r := range b.ram {
-		b.memoryRange(first+i, r)
+	b.memoryRange(first, 0, b.m.LowRAM())
+	if high := b.m.HighRAM(); high > 0 {
+		b.memoryRange(first+1, b.m.HighRAMBase(), high)
 	}
 }
 
@@ -262,21 +260,21 @@ func (b *builder) memoryDevice(i int, size uint64) {
 	b.end()
 }
 
-// memoryRange makes one type 19 structure.
-func (b *builder) memoryRange(handle int, r ramRange) {
+// memoryRange makes the type 19 structure of size bytes of RAM from the guest physical address start on.
+func (b *builder) memoryRange(handle int, start, size uint64) {
 	const extended = 0xffffffff // says that the extended addresses count
 	if b.skip(19) {
 		return
 	}
 	b.begin(19, 31, handle)
-	last := r.start + r.size - 1
+	last := start + size - 1
 	if last>>10 < extended {
-		b.u32(0x04, uint32(r.start>>10))
+		b.u32(0x04, uint32(start>>10))
 		b.u32(0x08, uint32(last>>10))
 	} else {
 		b.u32(0x04, extended)
 		b.u32(0x08, extended)
-		b.u64(0x0f, r.start)
+		b.u64(0x0f, start)
 		b.u64(0x17, last)
 	}
 	b.u16(0x0c, memoryArray)
@@ -321,6 +319,15 @@ func (b *builder) onboard() {
 		b.u8(0x0a, o.devfn)
 		b.end()
 	}
+}
+
+// twoHex returns n in hexadecimal, a space before a single digit.
+func twoHex(n int) string {
+	s := strconv.FormatInt(int64(n), 16)
+	if len(s) < 2 {
+		s = " " + s
+	}
+	return s
 }
 
 // limited cuts s to what fits the buffer in which QEMU puts a name together.

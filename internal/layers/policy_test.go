@@ -6,13 +6,14 @@ package layers
 var policy = map[string][]string{
 	// 0: primitives
 	"internal/bin":        {},
-	"internal/decompress": {"internal/bin", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
+	"internal/lzma":       {"internal/bin"},
 	"internal/strictjson": {"internal/bin"},
+	"internal/decompress": {"internal/bin", "internal/lzma", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
 	"efi":                 {"internal/bin"},
 
 	// 1: formats
 	"eventlog": {"internal/bin", "efi"},
-	"ovmf":     {"internal/bin", "internal/decompress", "efi"},
+	"ovmf":     {"internal/bin", "internal/decompress", "internal/lzma", "efi"},
 	"tdvf":     {"internal/bin", "efi", "ovmf"},
 	"kernel":   {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
 	"acpi/aml": {},

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tdxkit/tdxkit/internal/bin"
+	"github.com/tdxkit/tdxkit/kernel"
+	"github.com/tdxkit/tdxkit/mr"
+	"github.com/tdxkit/tdxkit/mr/predict"
+	"github.com/tdxkit/tdxkit/qemu"
+)
+
+// A part is one file that a guest boots, opened.
+type part struct {
+	role role
+	name string // as the command line has it
+	path string // as messages have it
+	file *os.File
+	size int64 // bytes
+	// listed says that the file lies in an image folder, whose list of digests has to have it.
+	listed bool
+}
+
+// parts are the files of a boot. Kernel and initrd are nil without one.
+type parts struct{ firmware, kernel, initrd *part }
+
+func (p *parts) close() {
+	for _, f := range []*part{p.firmware, p.kernel, p.initrd} {
+		if f != nil {
+			f.file.Close()
+		}
+	}
+}
+
+// openParts opens what the command line names. All files are open before the first is read, so that a missing one is
+// found at once.
+func (s *source) openParts(files qemu.Files) (*parts, error) {
+	if files.Firmware == "" {
+		return nil, usage("the command line names no firmware", "add -bios OVMF.fd; firmware in -drive if=pflash or -pflash starts no TD")
+	}
+	p := &parts{}
+	for _, f := range []struct {
+		to   **part
+		role role
+		name string
+	}{{&p.firmware, roleFirmware, files.Firmware}, {&p.kernel, roleKernel, files.Kernel}, {&p.initrd, roleInitrd, files.Initrd}} {
+		if f.name == "" {
+			continue
+		}
+		opened, err := s.open(f.role, f.name)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		*f.to = opened
+	}
+	return p, nil
+}
+
+func (s *source) open(r role, name string) (*part, error) {
+	p := &part{role: r, name: name, path: name}
+	var err error
+	if s.folder != nil && !s.elsewhere[r] {
+		p.path, p.listed = filepath.Join(s.dir, name), s.image != nil && s.image.HasHash
+		p.file, err = s.folder.Open(name)
+	} else {
+		p.file, err = os.Open(name)
+	}
+	if err != nil {
+		return nil, inFile(p.path, r, err)
+	}
+	info, err := p.file.Stat()
+	switch {
+	case err != nil:
+		err = inFile(p.path, r, err)
+	case info.IsDir():
+		err = &inputError{msg: p.path + ": is a folder, want the " + string(r)}
+	case !info.Mode().IsRegular() && r == roleInitrd:
+		err = &inputError{msg: p.path + ": is not a regular file, and an initrd's size has to be known before it is read"}
+	case info.Size() == 0 && r == roleInitrd:
+		err = inFile(p.path, r, kernel.ErrEmptyInitrd)
+	}
+	if err != nil {
+		p.file.Close()
+		return nil, err
+	}
+	p.size = info.Size()
+	return p, nil
+}
+
+// A loaded is what was read of the files.
+type loaded struct {
+	image          *predict.Image
+	firmwareSHA384 mr.Digest
+}
+
+// A loader reads the files of a boot, all at the same time, and has what all shapes share hashed meanwhile.
+type loader struct {
+	t       *terminal
+	src     *source
+	parts   *parts
+	machine *qemu.Machine // of the first shape
+	options predict.Options
+	digest  digestFirmware
+}
+
+// A digestFirmware says whether the digest of the whole firmware is wanted.
+type digestFirmware bool
+
+// load reads, parses and hashes. The initrd is streamed and never held.
+func (l *loader) load(ctx context.Context) (*loaded, error) {
+	out := &loaded{image: &predict.Image{}}
+	g, ctx := errgroup.WithContext(ctx)
+	if p := l.parts.initrd; p != nil {
+		out.image.Initrd = &predict.Initrd{Size: p.size}
+		g.Go(func() error {
+			digest, size, err := l.hashInitrd(ctx, p)
+			out.image.Initrd.Digest = digest
+			if err == nil && size != p.size {
+				err = &inputError{msg: fmt.Sprintf("%s: gave %d bytes, want the %d bytes that it had", p.path, size, p.size)}
+			}
+			return err
+		})
+	}
+	g.Go(func() error { return l.loadFirmware(g, out) })
+	if l.parts.kernel != nil {
+		g.Go(func() error { return l.loadKernel(g, out) })
+	}
+	return out, g.Wait()
+}
+
+// start runs work that has no result of its own.
+func start(g *errgroup.Group, work []func()) {
+	for _, w := range work {
+		g.Go(func() error { w(); return nil })
+	}
+}
+
+func (l *loader) loadFirmware(g *errgroup.Group, out *loaded) error {
+	p := l.parts.firmware
+	data, err := readOpen(p.file, p.path, p.role, bin.MaxFirmware)
+	if err != nil {
+		return err
+	}
+	f, err := predict.NewFirmware(data)
+	if err != nil {
+		return inFile(p.path, p.role, err)
+	}
+	out.image.Firmware = f
+	start(g, predict.FirmwareWork(f, l.machine, l.options))
+	if l.digest {
+		g.Go(func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
+	}
+	return l.check(p, data)
+}
+
+func (l *loader) loadKernel(g *errgroup.Group, out *loaded) error {
+	p := l.parts.kernel
+	data, err := readOpen(p.file, p.path, p.role, bin.MaxKernel)
+	if err != nil {
+		return err
+	}
+	if out.image.Kernel, err = kernel.Parse(data); err != nil {
+		return inFile(p.path, p.role, err)
+	}
+	start(g, predict.KernelWork(out.image, l.machine, l.options))
+	return l.check(p, data)
+}
+
+// check holds a file to the image's list of SHA-256 digests, where there is one.
+func (l *loader) check(p *part, data []byte) error {
+	if !p.listed {
+		return nil
+	}
+	return l.checkSum(p, sha256.Sum256(data))
+}
+
+func (l *loader) checkSum(p *part, sum [sha256.Size]byte) error {
+	if err := l.src.image.Check(filepath.Clean(p.name), sum); err != nil {
+		return inFolder(l.src.dir, err)
+	}
+	return nil
+}
+
+// hashInitrd streams the initrd through SHA-384 and, where the image has a list, SHA-256.
+func (l *loader) hashInitrd(ctx context.Context, p *part) (mr.Digest, int64, error) {
+	r := l.t.watch(&contextReader{ctx, p.file}, p.path, p.size)
+	if !p.listed {
+		digest, size, err := kernel.HashInitrd(r)
+		return digest, size, inFile(p.path, p.role, err)
+	}
+	sum := sha256.New()
+	digest, size, err := kernel.HashInitrd(io.TeeReader(r, sum))
+	if err != nil {
+		return digest, size, inFile(p.path, p.role, err)
+	}
+	return digest, size, l.checkSum(p, [sha256.Size]byte(sum.Sum(nil)))
+}
+
+// A contextReader fails once its context is done.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r *contextReader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(b)
+}
+
+// fillFwCfg reads the files that -fw_cfg names.
+func fillFwCfg(m *qemu.Machine) error {
+	const limit = 16 << 20 // bytes; QEMU takes a size of 32 bits, and no firmware asks for more than some KiB
+	for i, item := range m.FwCfg {
+		if item.File == "" {
+			continue
+		}
+		data, err := readFile(item.File, roleOther, limit)
+		if err != nil {
+			return err
+		}
+		m.FwCfg[i].Data = data
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+// Package lzma decompresses LZMA streams that are whole in memory, as EFI firmware volumes hold them. It exists for
+// speed: a command that measures a TD waits for this, and a general reader takes three times as long.
+package lzma
+
+import (
+	"math/bits"
+
+	"github.com/tdxkit/tdxkit/internal/bin"
+)
+
+// The format and its names are those of the LZMA SDK's lzma-specification.txt.
+const (
+	format     = "LZMA stream"
+	headerSize = 13 // properties, le32 dictionary size, le64 uncompressed size
+	initBytes  = 5  // of the range coder: a zero byte, then be32 code
+
+	statesLog = 4  // 12 states are used
+	litStates = 7  // states below this one follow a literal
+	posLog    = 4  // most position bits
+	firstSlot = 4  // distance slots below this one are distances
+	lastSlot  = 14 // slots from this one on have bits without a probability
+	alignBits = 4
+	minMatch  = 2
+
+	// padding is more than one symbol can take: 52 bits, each at most a byte.
+	padding = 64
+	// maxRatio is more than the format can reach: 273 bytes for 14 bits of at least 0.022 bits each.
+	maxRatio = 8192
+)
+
+// literals are the probabilities of one context: plain ones, then those for a bit of the matched byte that is 0 and 1.
+type literals [0x400]prob
+
+// lengths are the probabilities of match lengths.
+type lengths struct {
+	choice, choice2 prob
+	low, mid        [8 << posLog]prob
+	high            [256]prob
+}
+
+// A model is all probabilities but those of literals.
+type model struct {
+	isMatch, isRep0Long [1 << (statesLog + posLog)]prob
+	isRep               [1 << statesLog]prob
+	isRepG              [3][1 << statesLog]prob
+	slots               [4 << 6]prob
+	special             [128]prob
+	align               [1 << alignBits]prob
+	match, rep          lengths
+}
+
+func newModel() *model {
+	m := &model{}
+	for _, p := range [][]prob{
+		m.isMatch[:], m.isRep0Long[:], m.isRep[:], m.isRepG[0][:], m.isRepG[1][:], m.isRepG[2][:], m.slots[:], m.special[:], m.align[:],
+		m.match.low[:], m.match.mid[:], m.match.high[:], m.rep.low[:], m.rep.mid[:], m.rep.high[:],
+	} {
+		initialise(p)
+	}
+	m.match.choice, m.match.choice2, m.rep.choice, m.rep.choice2 = half, half, half, half
+	return m
+}
+
+func initialise(p []prob) {
+	for i := range p {
+		p[i] = half
+	}
+}
+
+// Decode decompresses a stream whose header says its size, which must be at most limit bytes. What follows the stream
+// is not looked at. Errors are bin.FormatErrors with offsets in data.
+func Decode(data []byte, limit int64) ([]byte, error) {
+	c := bin.NewCursor(format, data, 0)
+	props := c.U8("properties")
+	c.U32("dictionary size")
+	size := c.U64("uncompressed size")
+	zero := c.U8("first byte")
+	code := bits.ReverseBytes32(c.U32("code"))
+	switch {
+	case c.Err() != nil:
+	case props >= 9*5*5:
+		c.Failf(0, "properties", bin.ErrMalformed, "are %d, want at most %d", props, 9*5*5-1)
+	case size > uint64(limit):
+		c.Failf(5, "uncompressed size", bin.ErrUnsupported, "is %d, want at most %d", size, limit)
+	case size > maxRatio*uint64(len(data)):
+		c.Failf(5, "uncompressed size", bin.ErrMalformed, "is %d, more than %d bytes can give", size, len(data))
+	case zero != 0:
+		c.Failf(headerSize, "first byte", bin.ErrMalformed, "is %d, want 0", zero)
+	}
+	if c.Err() != nil {
+		return nil, c.Err()
+	}
+	in := make([]byte, len(data)-headerSize+padding)
+	copy(in, data[headerSize:])
+	d := &decoder{
+		in: in, end: len(data) - headerSize, out: make([]byte, size),
+		lc: uint(props % 9), lpMask: 1<<(props/9%5) - 1, pbMask: 1<<(props/45) - 1,
+		model: newModel(),
+	}
+	d.literals = make([]literals, 1<<(props%9+props/9%5))
+	for i := range d.literals {
+		initialise(d.literals[i][:])
+	}
+	at, r := d.run(rangeCoder{0xffffffff, code, initBytes})
+	switch {
+	case r.pos > d.end:
+		c.Failf(int64(len(data)), "stream", bin.ErrTruncated, "ends after %d of %d uncompressed bytes", at, size)
+	case at < len(d.out):
+		c.Failf(int64(headerSize+r.pos), "distance", bin.ErrMalformed, "or length at byte %d of %d reaches outside the output", at, size)
+	}
+	if c.Err() != nil {
+		return nil, c.Err()
+	}
+	return d.out, nil
+}
+
+// A decoder is one stream.
+type decoder struct {
+	in       []byte // with padding
+	end      int    // of the stream in it
+	out      []byte
+	lc       uint
+	lpMask   int
+	pbMask   int
+	literals []literals
+	*model
+}
+
+// reps are the last four distances less one, newest first.
+type reps [4]int
+
+// run decodes up to the end of the output, a match that reaches outside it, or the end of the input. It returns how far
+// it got in both.
+func (d *decoder) run(r rangeCoder) (int, rangeCoder) {
+	m, in, out := d.model, d.in, d.out
+	var rep reps
+	state, pos, previous := 0, 0, byte(0)
+	for pos < len(out) && r.pos <= d.end {
+		posState := pos & d.pbMask
+		var bit uint32
+		if r, bit = r.bit(in, &m.isMatch[(state<<posLog|posState)&(len(m.isMatch)-1)]); bit == 0 {
+			p := &d.literals[(pos&d.lpMask)<<d.lc|int(previous)>>(8-d.lc)]
+			switch {
+			case state < litStates:
+				r, previous = r.literal(in, p)
+			case rep[0] >= pos:
+				return pos, r
+			default:
+				r, previous = r.matched(in, p, uint32(out[pos-rep[0]-1]))
+			}
+			out[pos] = previous
+			pos++
+			state = afterLiteral[state]
+			continue
+		}
+		var n int
+		if r, bit = r.bit(in, &m.isRep[state]); bit == 0 {
+			r, n = r.length(in, &m.match, posState)
+			rep = reps{0, rep[0], rep[1], rep[2]}
+			r, rep[0] = r.distance(in, m, n)
+			n += minMatch
+			state = afterMatch[state]
+		} else if r, n = r.repeat(in, m, &rep, state, posState); n == 1 {
+			state = afterShortRep[state]
+		} else {
+			state = afterRep[state]
+		}
+		if rep[0] >= pos || n > len(out)-pos {
+			return pos, r
+		}
+		pos = copyMatch(out, pos, rep[0]+1, n)
+		previous = out[pos-1]
+	}
+	return pos, r
+}
+
+// The states that follow each state.
+var (
+	afterLiteral  = [1 << statesLog]int{0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 4, 5}
+	afterMatch    = [1 << statesLog]int{7, 7, 7, 7, 7, 7, 7, 10, 10, 10, 10, 10}
+	afterRep      = [1 << statesLog]int{8, 8, 8, 8, 8, 8, 8, 11, 11, 11, 11, 11}
+	afterShortRep = [1 << statesLog]int{9, 9, 9, 9, 9, 9, 9, 11, 11, 11, 11, 11}
+)
+
+// copyMatch copies n bytes from distance bytes before pos to pos, where source and target may overlap.
+func copyMatch(out []byte, pos, distance, n int) int {
+	for from := pos - distance; n > 0; {
+		c := copy(out[pos:pos+n], out[from:pos])
+		pos += c
+		n -= c
+	}
+	return pos
+}

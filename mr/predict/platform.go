@@ -1,0 +1,89 @@
+package predict
+
+import (
+	"github.com/tdxkit/tdxkit/acpi"
+	"github.com/tdxkit/tdxkit/kernel"
+	"github.com/tdxkit/tdxkit/ovmf"
+	"github.com/tdxkit/tdxkit/ovmf/pcibus"
+	"github.com/tdxkit/tdxkit/qemu"
+)
+
+// A platform is everything that decides a measurement, parsed and checked: one shape, booting one image.
+type platform struct {
+	*Image
+	machine *qemu.Machine
+	profile *Profile
+}
+
+// pmBase is PMBASE as every edk2 release programs it. edk2-stable202502, OvmfPkg/Include/IndustryStandard/Q35MchIch9.h,
+// ICH9_PMBASE_VALUE.
+const pmBase = 0x600
+
+// acpi builds the blobs that the firmware reads, after it has programmed the chipset.
+func (p *platform) acpi() (*acpi.Blobs, error) {
+	if p.profile.ECAMBase == 0 {
+		return nil, unknown("where the firmware puts the PCI configuration space is not known: %s", p.profile.ask())
+	}
+	placed, err := p.placePCI()
+	if err != nil {
+		return nil, err
+	}
+	return acpi.Build(p.machine, acpi.Chipset{PMBase: pmBase, PCIEXBAR: p.profile.ECAMBase, Functions: placed})
+}
+
+// generations are pcibus's names for the firmware's rules of the 64-bit window.
+var generations = map[ovmf.WindowRule]pcibus.Generation{
+	ovmf.WindowDynamic:  pcibus.Stable202211,
+	ovmf.WindowClamp46:  pcibus.Stable202308,
+	ovmf.WindowPaging57: pcibus.Stable202308,
+}
+
+// placePCI gives addresses to the PCI functions as the firmware does.
+func (p *platform) placePCI() (pcibus.Placement, error) {
+	generation, ok := generations[p.profile.Window]
+	if !ok {
+		return nil, unknown("where the firmware puts 64-bit PCI resources is not known: %s", p.profile.ask())
+	}
+	guest, err := pcibus.GuestOf(p.machine)
+	if err != nil {
+		return nil, unknown("%v", err)
+	}
+	window, err := pcibus.Window64(guest, generation)
+	if err != nil {
+		return nil, unknown("%v", err)
+	}
+	placed, err := pcibus.Place(p.machine, window)
+	if err != nil {
+		return nil, unknown("%v", err)
+	}
+	return placed, nil
+}
+
+// acpiDataSize is what QEMU keeps free for ACPI tables at the top of low RAM. QEMU v10.2.2, hw/i386/pc.c,
+// pc_machine_initfn and hw/i386/acpi-build.h, ACPI_BUILD_TABLE_SIZE.
+const acpiDataSize = 0x28000
+
+// kernelPatches are the changes to the kernel's setup header in the kernel that the firmware measures. QEMU of before
+// 10.2 patches it; from 10.0 on it also offers the file as it is, which edk2 202502 and later prefer.
+func (p *platform) kernelPatches() ([]kernel.Patch, error) {
+	t := p.machine.Traits
+	if !t.PatchesKernel {
+		return nil, nil
+	}
+	if !t.NoNamedBlobs {
+		switch p.profile.NamedBlobs {
+		case Yes:
+			return nil, nil
+		case Unknown:
+			return nil, unknown("whether the firmware takes the patched kernel or the file is not known: %s", p.profile.ask())
+		}
+	}
+	if t.KernelRandomSeed {
+		return nil, unknown("this QEMU appends a random seed to the kernel, so its digest differs at each start")
+	}
+	o := kernel.PatchOptions{LowRAM: p.machine.LowRAM(), ACPIDataSize: acpiDataSize, Cmdline: p.machine.Files.Append}
+	if p.Initrd != nil {
+		o.HasInitrd, o.InitrdSize = true, uint64(p.Initrd.Size)
+	}
+	return kernel.QEMUPatch(p.Kernel, o)
+}
