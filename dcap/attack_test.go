@@ -227,9 +227,11 @@ func TestAttackSwappedCollateral(t *testing.T) {
 		alter func(c *dcap.Collateral)
 		fails []dcap.CheckID
 	}{
-		{"QE identity for TCB info", func(c *dcap.Collateral) { c.TCBInfo, c.TCBInfoSignature = c.QEIdentity, c.QEIdentitySig }, []dcap.CheckID{dcap.TCBInfoFormat}},
-		{"TCB info for QE identity", func(c *dcap.Collateral) { c.QEIdentity, c.QEIdentitySig = c.TCBInfo, c.TCBInfoSignature }, []dcap.CheckID{dcap.QEIdentityFormat}},
-		{"signatures swapped", func(c *dcap.Collateral) { c.TCBInfoSignature, c.QEIdentitySig = c.QEIdentitySig, c.TCBInfoSignature },
+		{"QE identity for TCB info", func(c *dcap.Collateral) { c.TCBInfo, c.TCBInfoSignature = c.QEIdentity, c.QEIdentitySignature }, []dcap.CheckID{dcap.TCBInfoFormat}},
+		{"TCB info for QE identity", func(c *dcap.Collateral) { c.QEIdentity, c.QEIdentitySignature = c.TCBInfo, c.TCBInfoSignature }, []dcap.CheckID{dcap.QEIdentityFormat}},
+		{"signatures swapped", func(c *dcap.Collateral) {
+			c.TCBInfoSignature, c.QEIdentitySignature = c.QEIdentitySignature, c.TCBInfoSignature
+		},
 			[]dcap.CheckID{dcap.TCBInfoSignature, dcap.QEIdentitySignature}},
 		{"lists swapped", func(c *dcap.Collateral) { c.RootCRL, c.PCKCRL = c.PCKCRL, c.RootCRL }, []dcap.CheckID{dcap.RootCRL, dcap.PCKCRL}},
 		{"list of another CA", func(c *dcap.Collateral) { c.PCKCRL = processor.PCKCRL }, []dcap.CheckID{dcap.PCKCRL}},
@@ -244,8 +246,8 @@ func TestAttackSwappedCollateral(t *testing.T) {
 		{"no PCK list", func(c *dcap.Collateral) { c.PCKCRL = nil }, []dcap.CheckID{dcap.PCKCRL}},
 		{"no chain of the PCK list", func(c *dcap.Collateral) { c.PCKCRLChain = nil }, nil},
 		{"no TCB info", func(c *dcap.Collateral) { c.TCBInfo = nil }, []dcap.CheckID{dcap.TCBInfoSignature}},
-		{"no signature", func(c *dcap.Collateral) { c.QEIdentitySig = nil }, []dcap.CheckID{dcap.QEIdentitySignature}},
-		{"short signature", func(c *dcap.Collateral) { c.QEIdentitySig = c.QEIdentitySig[:63] }, []dcap.CheckID{dcap.QEIdentitySignature}},
+		{"no signature", func(c *dcap.Collateral) { c.QEIdentitySignature = nil }, []dcap.CheckID{dcap.QEIdentitySignature}},
+		{"short signature", func(c *dcap.Collateral) { c.QEIdentitySignature = c.QEIdentitySignature[:63] }, []dcap.CheckID{dcap.QEIdentitySignature}},
 		{"chain upside down", func(c *dcap.Collateral) { slices.Reverse(c.TCBInfoChain) }, []dcap.CheckID{dcap.TCBInfoChain}},
 		{"chain without root", func(c *dcap.Collateral) { c.TCBInfoChain = c.TCBInfoChain[:1] }, []dcap.CheckID{dcap.TCBInfoChain}},
 		{"more after the root", func(c *dcap.Collateral) { c.TCBInfoChain = append(c.TCBInfoChain, []byte("anything")) }, nil},
@@ -273,6 +275,12 @@ func TestPCKChainFromCollateral(t *testing.T) {
 	c.PCKChain = w.PCKChain
 	if _, err := dcap.Judge(q, c, options(w)); err != nil {
 		t.Errorf("with the collateral's: %v", err)
+	}
+	for _, typ := range []quote.CertificationType{quote.PCKLeaf, quote.PlatformManifest} { // found by turning every bit of a quote
+		q.Certification.QE.Platform.Type = typ
+		if r, _ := dcap.Judge(q, c, options(w)); !slices.Equal(fails(r), []dcap.CheckID{dcap.QuoteCertification}) {
+			t.Errorf("type %d with the collateral's: got %v", typ, fails(r))
+		}
 	}
 	q.Certification = quote.Certification{Type: quote.PCKChain, Data: []byte(testpki.PEM(w.PCKChain))}
 	if r, err := dcap.Judge(q, c, options(w)); err == nil || !slices.Contains(fails(r), dcap.QuoteCertification) {

@@ -108,6 +108,12 @@ var worlds = []struct {
 	}, dcap.TDRelaunchAdvisedConfigurationNeeded, []dcap.CheckID{dcap.TCBStatus}},
 	{"out of date then and now", func(s *testpki.Scenario) { s.V5().Quote.TD.TEETCBSVN[0], s.Quote.TD.TEETCBSVN2[0] = 3, 3 }, dcap.OutOfDate, []dcap.CheckID{dcap.TCBStatus}},
 	{"revoked then, good now", func(s *testpki.Scenario) { s.V5().Quote.TD.TEETCBSVN[0] = 2 }, dcap.Revoked, []dcap.CheckID{dcap.TCBStatus}},
+	{"good then, out of date now", func(s *testpki.Scenario) { s.V5().Quote.TD.TEETCBSVN2[0] = 3 }, dcap.OutOfDate, []dcap.CheckID{dcap.TCBStatus}},
+	{"good then, revoked now", func(s *testpki.Scenario) { s.V5().Quote.TD.TEETCBSVN2[0] = 2 }, dcap.Revoked, []dcap.CheckID{dcap.TCBStatus}},
+	{"out of date then, module of now needs configuration too", func(s *testpki.Scenario) {
+		s.V5().Quote.TD.TEETCBSVN[2], s.Quote.TD.TEETCBSVN2[0] = 3, 3
+		s.TCBInfo.Levels[0].Status = "ConfigurationNeeded"
+	}, dcap.OutOfDateConfigurationNeeded, []dcap.CheckID{dcap.TCBStatus}},
 	{"no level now", func(s *testpki.Scenario) { s.V5().Quote.TD.TEETCBSVN2[0] = 1 }, dcap.UpToDate, []dcap.CheckID{dcap.TCBCurrent}},
 	{"no module identity now", func(s *testpki.Scenario) { s.V5().Quote.TD.TEETCBSVN2[1] = 9 }, dcap.NoStatus, []dcap.CheckID{dcap.ModuleMatch}},
 

@@ -7,8 +7,8 @@ var policy = map[string][]string{
 	// 0: primitives
 	"internal/bin":        {},
 	"internal/lzma":       {"internal/bin"},
-	"internal/decompress": {"internal/bin", "internal/lzma", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
 	"internal/strictjson": {"internal/bin"},
+	"internal/decompress": {"internal/bin", "internal/lzma", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
 	"internal/keccak":     {},
 	"efi":                 {"internal/bin"},
 

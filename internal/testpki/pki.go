@@ -86,6 +86,7 @@ func Issue(spec CertSpec, key *Key, issuer *Cert) *Cert {
 		SerialNumber: big.NewInt(spec.Serial), Subject: name(spec.CN), NotBefore: spec.NotBefore, NotAfter: spec.NotAfter,
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
 		SignatureAlgorithm: x509.ECDSAWithSHA256, ExtraExtensions: spec.Extensions, SubjectKeyId: keyID(key),
+		CRLDistributionPoints: []string{"https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"},
 	}
 	if spec.PathLen >= 0 {
 		t.IsCA, t.MaxPathLen, t.MaxPathLenZero = true, spec.PathLen, spec.PathLen == 0
