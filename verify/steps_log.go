@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -79,19 +78,13 @@ func (j *judge) logData() finding {
 		if !ok {
 			continue
 		}
-		if digest != e.Measured.Digest && !hashedWhole(e) {
+		if digest != e.Measured.Digest {
 			return finding{Fail, mr.Digest(digest).String(), e.Measured.Digest.String(),
 				fmt.Sprintf("event %d (%v, %v) has data that its digest is not of", i, e.Register, e.Type)}
 		}
 		recomputed++
 	}
 	return passed(fmt.Sprintf("%d of %d events; the others name what was hashed", recomputed, len(j.events)))
-}
-
-// hashedWhole reports whether a boot variable was hashed with its name, as edk2-stable202505 and later do; earlier ones
-// hash its value. edk2 edk2-stable202505, MdeModulePkg/Library/UefiBootManagerLib, commit 2eac71a1.
-func hashedWhole(e *mr.Event) bool {
-	return e.Type == eventlog.EVEFIVariableBoot && e.Measured.Digest == sha512.Sum384(e.Data)
 }
 
 // registers that are compared with a variant's one by one.
