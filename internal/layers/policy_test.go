@@ -38,7 +38,7 @@ var policy = map[string][]string{
 
 	// 4: judges
 	"verify":  {"internal/bin", "internal/strictjson", "eventlog", "mr", "quote", "dcap", "dstack"},
-	"explain": {"efi", "eventlog", "internal/bin", "tdvf", "acpi", "smbios", "mr"},
+	"explain": {"internal/bin", "efi", "eventlog", "mr", "smbios"},
 
 	// 5: the edge
 	"cmd/tdxkit": {"*"},
