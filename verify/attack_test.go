@@ -186,6 +186,9 @@ var attacks = []attack{
 		}
 		k.e.Quote, k.e.EventLog = e.Quote, e.UntrustedEventLog
 	}, verify.ReportDataBinding},
+	{"another nonce under a policy that needs none", func(w *world) { w.nonce = bytes.Repeat([]byte{1}, 32) }, func(_ *testing.T, k *kit) {
+		k.p.Unsafe = []verify.CheckID{verify.ReportDataBinding}
+	}, verify.ReportDataBinding},
 	{"exact REPORTDATA in one bit", nil, func(_ *testing.T, k *kit) {
 		var d [64]byte
 		copy(d[:], testNonce)

@@ -160,6 +160,9 @@ func (v *Verdict) AppendText(b []byte) []byte {
 		b = fmt.Appendf(b, "application %x, key provider %s\n", r.ComposeHash, clean(r.KeyProvider.Name))
 	}
 	for _, c := range v.Failed() {
+		if c.Status == NotRun && strings.HasPrefix(c.Why, "needs ") {
+			continue // it follows from another one
+		}
 		b = fmt.Appendf(b, "\n%s %s: %s\n", strings.ToUpper(c.Status.String()), c.ID, c.What)
 		for _, l := range []struct{ what, text string }{{"want", c.Want}, {"got ", c.Got}, {"why ", c.Why}} {
 			if l.text != "" {

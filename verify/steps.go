@@ -60,7 +60,13 @@ func (j *judge) dueTCBDate() string { return asked(!j.p.MinTCBDate.IsZero()) }
 func (j *judge) dueCollateralAge() string {
 	return asked(j.p.MaxCollateralAge > 0)
 }
-func (j *judge) dueNonceAge() string { return asked(j.p.MaxNonceAge > 0) }
+
+func (j *judge) dueNonceAge() string {
+	if j.x.Nonce == nil && j.waived[ReportDataBinding] {
+		return "the policy waives the nonce"
+	}
+	return asked(j.p.MaxNonceAge > 0)
+}
 
 func (j *judge) tdAttributes() finding {
 	a := uint64(j.v.Quote.TD.Attributes)

@@ -147,6 +147,9 @@ func Judge(p *Policy, x *Expectation, e *Evidence, now time.Time) *Verdict {
 		e = &Evidence{}
 	}
 	j := &judge{p: p, x: x, e: e, now: now, v: &Verdict{Time: now, Checks: make([]Check, 0, tableLen())}, waived: p.waived(), outcome: map[CheckID]Status{}}
+	if x.Nonce != nil {
+		delete(j.waived, ReportDataBinding) // a nonce that is given must hold
+	}
 	for i := range before {
 		j.run(&before[i])
 	}
