@@ -111,6 +111,9 @@ func setTPM(d *deviceBuild, kind TPMKind) error {
 		return d.usage("there is a TPM already")
 	}
 	d.b.m.TPM = kind
+	if kind == TPMTIS {
+		return addISA(d) // the DSDT has it among the ISA devices, in their order
+	}
 	return nil
 }
 

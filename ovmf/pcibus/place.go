@@ -50,7 +50,7 @@ func Place(m *qemu.Machine, w Window) (Placement, error) {
 	switch {
 	case p.low && w.Size == 0:
 		return nil, fmt.Errorf("pcibus: expander bridges without a 64-bit window: %w", ErrUnsupported)
-	case p.low && w.Generation != Stable202308:
+	case p.low && w.Generation > Stable202308:
 		return nil, fmt.Errorf("pcibus: expander bridges with firmware of before edk2-stable202308: %w", ErrUnsupported)
 	case w.Size == 0:
 		return p.out, nil
