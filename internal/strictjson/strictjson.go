@@ -227,7 +227,14 @@ func (p *parser) object(depth int) []Member {
 
 // fold maps names that a case-insensitive reader takes for one another to the same string. Upper case comes first
 // because some letters, the long s for one, reach ASCII only that way.
-func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+func fold(name string) string {
+	for i := range len(name) {
+		if c := name[i]; c >= 0x80 || c >= 'A' && c <= 'Z' {
+			return strings.ToLower(strings.ToUpper(name))
+		}
+	}
+	return name // the common case, which both maps leave as it is
+}
 
 // number checks the grammar of RFC 8259, section 6.
 func (p *parser) number() {
