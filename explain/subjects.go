@@ -183,6 +183,9 @@ func fwCfgDiffers(_ *context, d *mr.Delta, f *Finding) {
 }
 
 func hexValue(b []byte) string {
+	if len(b) == 0 {
+		return "nothing"
+	}
 	if s := strings.TrimRight(string(b), "\x00\n"); s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return fmt.Sprintf("%q", s)
 	}
