@@ -52,7 +52,10 @@ func (b *builder) resolveMemory() error {
 		}
 		m.RAM = n
 	}
-	return b.resolveMaxMemory()
+	if err := b.resolveMaxMemory(); err != nil || !m.CXL || m.MaxRAM > m.RAM {
+		return err
+	}
+	return b.unseen("-machine", "cxl=on", Version{Major: 7, Minor: 2}, Version{Major: 10})
 }
 
 // resolveMaxMemory applies maxmem and slots.
@@ -177,13 +180,14 @@ func (m *Machine) cxlRegisters() uint64 {
 // Hole64Start returns the end of RAM and of the hotplug area, rounded up to 1 GiB.
 func (m *Machine) Hole64Start() uint64 { return m.hole64Start(m.HighRAMBase()) }
 
-// ReservedMemoryEnd returns the value of etc/reserved-memory-end, 0 where that file is absent.
+// ReservedMemoryEnd returns the value of etc/reserved-memory-end, 0 where that file is absent. QEMU 7.2 has it with cxl=on
+// only beside memory hotplug. Follows QEMU 10.2 and 7.2, hw/i386/pc.c, pc_memory_init.
 func (m *Machine) ReservedMemoryEnd() uint64 {
-	if m.CXL {
+	base, size := m.DeviceMemory()
+	if m.CXL && !(size == 0 && m.Release.Less(Version{Major: 8})) {
 		const align = 256 << 20
 		return roundGiB((m.memoryEnd(m.HighRAMBase()) + m.cxlRegisters() + align - 1) &^ (align - 1))
 	}
-	base, size := m.DeviceMemory()
 	if size == 0 {
 		return 0
 	}
