@@ -142,6 +142,7 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -device virtio-mem-pci,memdev=a -object memory-backend-ram,id=a,size=64M", ErrUsage, "maxmem"},
 		{"-M q35,nvdimm-persistence=disk", ErrUsage, "cpu or mem-ctrl"},
 		{"-M q35,wdat=on", ErrUsage, "11.1"},
+		{"-M q35 -device virtio-balloon -device virtio-balloon-pci-transitional", ErrUsage, "balloon already"},
 		{"-M q35,dtb=x", ErrUnsupported, "device tree"},
 		{"-M q35 -device vmclock -device vmclock", ErrUsage, "already"},
 		{"-M q35 -device amd-iommu,pci-id=x", ErrUsage, "pci-id=x"},
