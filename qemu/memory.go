@@ -168,6 +168,12 @@ func (m *Machine) memoryEnd(highBase uint64) uint64 {
 	return highBase + m.HighRAM()
 }
 
+// CXLRegisters returns the range of the registers of CXL host bridges, and whether there is one.
+func (m *Machine) CXLRegisters() (Range, bool) {
+	base := m.memoryEnd(m.HighRAMBase())
+	return Range{Min: base, Max: base + m.cxlRegisters() - 1}, m.CXL
+}
+
 // cxlRegisters returns how many bytes behind all memory cxl=on takes for the registers of host bridges.
 // Follows QEMU 10.2, hw/i386/pc.c, pc_get_cxl_range_end.
 func (m *Machine) cxlRegisters() uint64 {
