@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -159,16 +158,4 @@ func firstDifference(got, want []byte) string {
 	}
 	around := func(b []byte) string { return fmt.Sprintf("%q", b[min(len(b), max(0, i-24)):min(len(b), i+24)]) }
 	return fmt.Sprintf("%d bytes, want %d; differs at %#x\n    %s\n    %s", len(got), len(want), i, around(got), around(want))
-}
-
-// names returns the sorted names of a corpus' cases that have tables; for other tests.
-func caseNames(cases map[string]map[string][]byte) []string {
-	var out []string
-	for n, f := range cases {
-		if _, ok := f["tables.bin"]; ok {
-			out = append(out, n)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
