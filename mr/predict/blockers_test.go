@@ -10,6 +10,7 @@ import (
 	"github.com/tdxkit/tdxkit/fixtures"
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/ovmf"
+	"github.com/tdxkit/tdxkit/ovmf/pcibus"
 	"github.com/tdxkit/tdxkit/qemu"
 )
 
@@ -67,6 +68,31 @@ func TestStoredVariables(t *testing.T) {
 		}
 		if _, ok := r.Values[mr.MRTD]; !ok {
 			t.Error("MRTD is unknown")
+		}
+	}
+}
+
+// TestFiveLevelPaging refuses the 64-bit window of firmware that was built for five levels in guests where it may use them.
+func TestFiveLevelPaging(t *testing.T) {
+	for _, tc := range []struct {
+		five, small Answer
+		memoryEnd   uint64
+		override    string
+		want        bool
+	}{
+		{No, No, 2 << 40, "", false},
+		{Yes, Yes, 64 << 30, "", false},
+		{Yes, Yes, 1 << 40, "", true},
+		{Yes, Yes, 1<<40 - 16<<30, "", true}, // the window behind RAM ends above 1 TiB
+		{Yes, Yes, 64 << 30, "16777216", true},
+		{Yes, No, 64 << 30, "", true},
+		{Yes, Unknown, 64 << 30, "", true},
+		{Unknown, Yes, 2 << 40, "", true},
+	} {
+		p := &platform{profile: &Profile{FiveLevel: tc.five, FourLevelIfSmall: tc.small}}
+		g := pcibus.Guest{PhysBits: 52, MemoryEnd: tc.memoryEnd, Override: []byte(tc.override)}
+		if got := p.fiveLevelPaging(g); got != tc.want {
+			t.Errorf("%+v: %v, want %v", tc, got, tc.want)
 		}
 	}
 }

@@ -48,6 +48,9 @@ func (p *platform) placePCI() (pcibus.Placement, error) {
 	if err != nil {
 		return nil, unknown("%v", err)
 	}
+	if p.fiveLevelPaging(guest) {
+		return nil, unknown("the firmware may use page tables of five levels, where it puts 64-bit PCI resources then is not known")
+	}
 	window, err := pcibus.Window64(guest, generation)
 	if err != nil {
 		return nil, unknown("%v", err)
@@ -57,6 +60,18 @@ func (p *platform) placePCI() (pcibus.Placement, error) {
 		return nil, unknown("%v", err)
 	}
 	return placed, nil
+}
+
+// fiveLevelPaging reports whether the firmware may use page tables of five levels, under which it puts the 64-bit window
+// elsewhere: it was built for them, and the guest is large or the release does not look at its size.
+// edk2-stable202502, OvmfPkg/Library/PlatformInitLib/MemDetect.c, PlatformSetupPagingLevel and
+// PlatformAddressWidthFromCpuid.
+func (p *platform) fiveLevelPaging(g pcibus.Guest) bool {
+	if p.profile.FiveLevel == No {
+		return false
+	}
+	w, err := pcibus.Window64(g, pcibus.Classic)
+	return err != nil || p.profile.FourLevelIfSmall != Yes || max(g.MemoryEnd, w.Base+w.Size) >= 1<<40
 }
 
 // acpiDataSize is what QEMU keeps free for ACPI tables at the top of low RAM. QEMU v10.2.2, hw/i386/pc.c,

@@ -48,6 +48,9 @@ type Profile struct {
 	SecureBoot           Answer // built with Secure Boot
 	PKEnrolled           Answer // the variable store has a platform key
 
+	FiveLevel        Answer // page tables of five levels where the processor has them
+	FourLevelIfSmall Answer // but of four where the address space in use is below 1 TiB
+
 	ECAMBase uint64          // PCIEXBAR as the firmware programs it; 0 is unknown
 	Window   ovmf.WindowRule // where it puts 64-bit BARs
 }
@@ -142,6 +145,8 @@ func newProfile(f *ovmf.Facts, release Release) (*Profile, error) {
 	p.PKEnrolled = Answer(f.PKEnrolled.Value)
 	p.BootVariablesInRTMR1 = between.since(202302).not()
 	p.SeparatorInRTMR1 = or(p.SeparatorInRTMR1, p.BootVariablesInRTMR1)
+	p.FiveLevel = Answer(f.FiveLevel.Value)
+	p.FourLevelIfSmall = between.since(202502)
 	p.ECAMBase, p.Window = f.PCIExBar, f.Window
 	return p, nil
 }
