@@ -34,6 +34,8 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -acpitable file=x", ErrUnsupported, "-acpitable"},
 		{"-M q35 -pflash x", ErrUnsupported, "use -bios"},
 		{"-M q35 -drive if=pflash,file=x", ErrUnsupported, "-bios"},
+		{"-M q35 -fda x", ErrUnsupported, "floppy"},
+		{"-M q35 -drive if=floppy,file=x", ErrUnsupported, "floppy"},
 		{"-M q35 -incoming tcp:x", ErrUnsupported, "-incoming"},
 		{"-M q35 -no-hpet", ErrUsage, "use -machine hpet=off"},
 		{"-M q35 -watchdog ib700", ErrUsage, "use -device ib700"},
