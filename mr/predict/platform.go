@@ -78,27 +78,26 @@ func (p *platform) fiveLevelPaging(g pcibus.Guest) bool {
 // pc_machine_initfn and hw/i386/acpi-build.h, ACPI_BUILD_TABLE_SIZE.
 const acpiDataSize = 0x28000
 
-// kernelPatches are the changes to the kernel's setup header in the kernel that the firmware measures. QEMU of before
+// kernelPatches are the changes to the kernel's setup header in the kernel that the firmware measures. It fails where QEMU
+// would not start. QEMU of before
 // 10.2 patches it; from 10.0 on it also offers the file as it is, which edk2 202502 and later prefer.
 func (p *platform) kernelPatches() ([]kernel.Patch, error) {
-	t := p.machine.Traits
-	if !t.PatchesKernel {
-		return nil, nil
-	}
-	if !t.NoNamedBlobs {
-		switch p.profile.NamedBlobs {
-		case Yes:
-			return nil, nil
-		case Unknown:
-			return nil, unknown("whether the firmware takes the patched kernel or the file is not known: %s", p.profile.ask())
-		}
-	}
-	if t.KernelRandomSeed {
-		return nil, unknown("this QEMU appends a random seed to the kernel, so its digest differs at each start")
-	}
 	o := kernel.PatchOptions{LowRAM: p.machine.LowRAM(), ACPIDataSize: acpiDataSize, Cmdline: p.machine.Files.Append}
 	if p.Initrd != nil {
 		o.HasInitrd, o.InitrdSize = true, uint64(p.Initrd.Size)
 	}
-	return kernel.QEMUPatch(p.Kernel, o)
+	// QEMU makes room for the initrd and reads vga= also where nobody sees the header that it makes.
+	patches, err := kernel.QEMUPatch(p.Kernel, o)
+	t := p.machine.Traits
+	switch {
+	case err != nil || !t.PatchesKernel:
+		return nil, err
+	case !t.NoNamedBlobs && p.profile.NamedBlobs == Yes:
+		return nil, nil
+	case !t.NoNamedBlobs && p.profile.NamedBlobs == Unknown:
+		return nil, unknown("whether the firmware takes the patched kernel or the file is not known: %s", p.profile.ask())
+	case t.KernelRandomSeed:
+		return nil, unknown("this QEMU appends a random seed to the kernel, so its digest differs at each start")
+	}
+	return patches, nil
 }
