@@ -33,7 +33,7 @@ type Chipset struct {
 // Blobs are the files that QEMU hands to firmware.
 type Blobs struct {
 	Tables []byte // etc/acpi/tables: checksums are 0, padded to a multiple of 128 KiB
-	Loader []byte // etc/table-loader: Commands encoded, padded to a multiple of 4 KiB
+	Loader []byte // etc/table-loader: Commands encoded, padded to a multiple of 4 KiB, as much as firmware reads of it
 	RSDP   []byte // etc/acpi/rsdp
 	Extra  []File // further files that the loader allocates, in the order of their commands
 
@@ -85,6 +85,9 @@ func (b *Builder) Build(m *qemu.Machine, c Chipset) (*Blobs, error) {
 	s.Reset(b.tables[:0])
 	s.numberCPUs(b.apicIDs[:0])
 	s.numberHotplugBuses()
+	if err := s.readUserTables(); err != nil {
+		return nil, err
+	}
 	s.alloc(TablesFile, 64, zoneHigh)
 	for i := range rows {
 		r := &rows[i]
@@ -97,7 +100,7 @@ func (b *Builder) Build(m *qemu.Machine, c Chipset) (*Blobs, error) {
 	}
 	s.buildRSDP(b.rsdp[:0])
 	s.blobs.Tables = pad(s.Bytes(), tablesAlign)
-	s.blobs.Loader = pad(s.encodeLoader(b.loader[:0]), loaderAlign)
+	s.blobs.Loader = s.loaderFile(b.loader[:0])
 	b.tables, b.loader, b.rsdp, b.apicIDs = s.blobs.Tables, s.blobs.Loader, s.blobs.RSDP, s.apicIDs
 	return s.blobs, nil
 }
@@ -122,8 +125,10 @@ type state struct {
 	apicIDs  []uint32             // of every possible CPU
 	cpuNodes []int                // NUMA node of every possible CPU; nil without NUMA
 	bsel     map[*qemu.Bus]uint32 // buses that devices can be plugged into, numbered
+	user     [][]byte             // tables of the user's
 	rootRefs []int                // offsets of the tables that the RSDT points to
 	dsdt     int                  // offset of the DSDT
+	slicOEM  *[2]string           // OEM ID and OEM table ID of a table SLIC of the user's
 	allocs   []Command
 	cmds     []Command
 }
@@ -141,16 +146,24 @@ var rows = []row{
 	{"DSDT", nil, (*state).buildDSDT},
 	{"FACP", nil, (*state).buildFADT},
 	{"APIC", nil, (*state).buildMADT},
+	{"ERST", func(s *state) bool { return s.m.ERST != nil }, (*state).buildERST},
 	{"SSDT", func(s *state) bool { return s.m.HasVMGenID }, (*state).buildVMGenID},
+	{"SSDT", func(s *state) bool { return s.m.VMClock }, (*state).buildVMClock},
 	{"HPET", func(s *state) bool { return s.m.HPET }, (*state).buildHPET},
 	{"TPM2", func(s *state) bool { return s.m.TPM != qemu.NoTPM }, (*state).buildTPM2},
 	{"SRAT", (*state).hasNUMA, (*state).buildSRAT},
 	{"SLIT", func(s *state) bool { return s.m.Distances != nil }, (*state).buildSLIT},
+	{"HMAT", func(s *state) bool { return s.m.HMAT != nil && s.hasNUMA() }, (*state).buildHMAT},
 	{"MCFG", func(s *state) bool { return s.chip.PCIEXBAR != 0 }, (*state).buildMCFG},
+	{"IVRS", func(s *state) bool { return s.m.IOMMU.Kind == qemu.AMDIOMMU }, (*state).buildIVRS},
 	{"DMAR", func(s *state) bool { return s.m.IOMMU.Kind == qemu.IntelIOMMU }, (*state).buildDMAR},
 	{"VIOT", func(s *state) bool { return s.m.IOMMU.Kind == qemu.VirtioIOMMU }, (*state).buildVIOT},
 	{"SSDT", func(s *state) bool { return s.m.NVDIMM && s.m.RAMSlots > 0 }, (*state).buildNVDIMM},
+	{"NFIT", (*state).hasNFIT, (*state).buildNFIT},
+	{"CEDT", func(s *state) bool { return s.m.CXL }, (*state).buildCEDT},
 	{"WAET", nil, (*state).buildWAET},
+	{"WDAT", func(s *state) bool { return s.m.WDAT }, (*state).buildWDAT},
+	{"user", func(s *state) bool { return len(s.m.ACPITables) > 0 }, (*state).buildUserTables},
 	{"RSDT", nil, (*state).buildRSDT},
 }
 

@@ -74,22 +74,24 @@ func TestStoredVariables(t *testing.T) {
 
 // TestFiveLevelPaging refuses the 64-bit window of firmware that was built for five levels in guests where it may use them.
 func TestFiveLevelPaging(t *testing.T) {
+	now, old, open := interval{202502, 0}, interval{202405, 202411}, interval{202405, 0}
 	for _, tc := range []struct {
-		five, small Answer
-		memoryEnd   uint64
-		override    string
-		want        bool
+		five      Answer
+		between   interval
+		memoryEnd uint64
+		override  string
+		want      bool
 	}{
-		{No, No, 2 << 40, "", false},
-		{Yes, Yes, 64 << 30, "", false},
-		{Yes, Yes, 1 << 40, "", true},
-		{Yes, Yes, 1<<40 - 16<<30, "", true}, // the window behind RAM ends above 1 TiB
-		{Yes, Yes, 64 << 30, "16777216", true},
-		{Yes, No, 64 << 30, "", true},
-		{Yes, Unknown, 64 << 30, "", true},
-		{Unknown, Yes, 2 << 40, "", true},
+		{No, old, 2 << 40, "", false},
+		{Yes, now, 64 << 30, "", false},
+		{Yes, now, 1 << 40, "", true},
+		{Yes, now, 1<<40 - 16<<30, "", true}, // the window behind RAM ends above 1 TiB
+		{Yes, now, 64 << 30, "16777216", true},
+		{Yes, old, 64 << 30, "", true},
+		{Yes, open, 64 << 30, "", true},
+		{Unknown, now, 2 << 40, "", true},
 	} {
-		p := &platform{profile: &Profile{FiveLevel: tc.five, FourLevelIfSmall: tc.small}}
+		p := &platform{profile: &Profile{FiveLevel: tc.five, between: tc.between}}
 		g := pcibus.Guest{PhysBits: 52, MemoryEnd: tc.memoryEnd, Override: []byte(tc.override)}
 		if got := p.fiveLevelPaging(g); got != tc.want {
 			t.Errorf("%+v: %v, want %v", tc, got, tc.want)

@@ -14,14 +14,15 @@ func TestWindow64(t *testing.T) {
 	const gib = 1 << 30
 	type g = pcibus.Guest
 	guest := func(bits int, change func(*g)) g {
-		v := g{PhysBits: bits, MemoryEnd: 4 * gib}
+		v := g{PhysBits: bits, Vendor: "GenuineIntel", MemoryEnd: 4 * gib}
 		if change != nil {
 			change(&v)
 		}
 		return v
 	}
 	small := func(v *g) { v.NoHugePages1G = true }
-	amd := func(v *g) { v.AMD, v.AMDHole = true, true }
+	mute := func(v *g) { v.Vendor = "" } // as Intel's processors are, and newer QEMUs
+	amd := func(v *g) { v.Vendor, v.AMDHole = "AuthenticAMD", true }
 	override := func(s string) func(*g) { return func(v *g) { v.Override = []byte(s) } }
 	end := func(n uint64) func(*g) { return func(v *g) { v.MemoryEnd = n * gib } }
 	tests := []struct {
@@ -30,7 +31,9 @@ func TestWindow64(t *testing.T) {
 		base, size uint64
 	}{
 		{guest(39, nil), pcibus.Stable202308, 0x7000000000, 1 << 36},
+		{guest(39, mute), pcibus.Stable202308, 0x800000000, 32 * gib},
 		{guest(42, nil), pcibus.Stable202308, 0x38000000000, 1 << 39},
+		{guest(42, mute), pcibus.Stable202308, 0x38000000000, 1 << 39},
 		{guest(46, nil), pcibus.Stable202308, 0x380000000000, 1 << 43},
 		{guest(48, nil), pcibus.Stable202308, 0x380000000000, 1 << 43},
 		{guest(52, nil), pcibus.Stable202308, 0x380000000000, 1 << 43},
@@ -49,12 +52,18 @@ func TestWindow64(t *testing.T) {
 		// So much memory that the top eighth does not lie behind it.
 		{guest(46, end(60000)), pcibus.Stable202308, 60000 * gib, 32 * gib},
 		{guest(46, end(1000)), pcibus.Stable202308, 0x380000000000, 1 << 43},
-		{guest(46, override("65536")), pcibus.Stable202308, 64 * gib, 64 * gib},
-		{guest(46, override("65536\n")), pcibus.Stable202308, 64 * gib, 64 * gib},
-		{guest(46, override("1000")), pcibus.Stable202308, 4 * gib, gib},
-		{guest(46, override("16777217")), pcibus.Stable202308, 0x380000000000, 1 << 43},
-		{guest(46, override("many")), pcibus.Stable202308, 0x380000000000, 1 << 43},
-		{guest(46, override("0")), pcibus.Stable202308, 0, 0},
+		{guest(40, amd), pcibus.Stable202302, 0xc000000000, 1 << 37},
+		{guest(40, amd), pcibus.Stable202211, 0xe000000000, 1 << 37},
+		{guest(46, nil), pcibus.Stable202505, 0x380000000000, 1 << 43},
+		{guest(46, override("65536")), pcibus.Stable202505, 64 * gib, 64 * gib},
+		{guest(46, override("65536\n")), pcibus.Stable202505, 64 * gib, 64 * gib},
+		{guest(46, override("1000")), pcibus.Stable202505, 4 * gib, gib},
+		{guest(46, override("65536")), pcibus.Stable202308, 0x380000000000, 1 << 43},
+		{guest(46, override("16777216")), pcibus.Stable202308, 1 << 44, 1 << 44},
+		{guest(46, override("65536")), pcibus.Classic, 64 * gib, 64 * gib},
+		{guest(46, override("16777217")), pcibus.Stable202505, 0x380000000000, 1 << 43},
+		{guest(46, override("many")), pcibus.Stable202505, 0x380000000000, 1 << 43},
+		{guest(46, override("0")), pcibus.Stable202505, 0, 0},
 	}
 	for _, tt := range tests {
 		w, err := pcibus.Window64(tt.guest, tt.gen)
