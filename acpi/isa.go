@@ -3,6 +3,7 @@ package acpi
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tdxkit/tdxkit/acpi/aml"
 	"github.com/tdxkit/tdxkit/qemu"
@@ -211,8 +212,24 @@ func (s *state) ipmiNumber(at int) int {
 	return n
 }
 
+// hasIPMI reports whether an IPMI interface is on a PCI bus or below. QEMU counts these with the others.
+func hasIPMI(bus *qemu.Bus) bool {
+	if bus == nil {
+		return false
+	}
+	for _, d := range bus.Devices {
+		if strings.HasPrefix(d.Driver, "pci-ipmi-") || hasIPMI(d.Bridge) || hasIPMI(d.ExtraRoot) {
+			return true
+		}
+	}
+	return false
+}
+
 // ipmi appends the IPMI interface with a number (QEMU v10.2.2, hw/acpi/ipmi.c, build_ipmi_dev_aml).
 func (s *state) ipmi(d qemu.ISADevice, nr int, k ipmiKind) error {
+	if hasIPMI(s.m.Root) {
+		return unsupported(d.Driver, d.Props["id"], "its number beside an IPMI interface on PCI")
+	}
 	base, err := propInt(d, "ioport", k.base)
 	if err != nil {
 		return err

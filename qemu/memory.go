@@ -52,10 +52,10 @@ func (b *builder) resolveMemory() error {
 		}
 		m.RAM = n
 	}
-	if err := b.resolveMaxMemory(); err != nil || !m.CXL || m.MaxRAM > m.RAM {
+	if err := b.resolveMaxMemory(); err != nil {
 		return err
 	}
-	return b.unseen("-machine", "cxl=on", Version{Major: 7, Minor: 2}, Version{Major: 10})
+	return b.checkCXL()
 }
 
 // resolveMaxMemory applies maxmem and slots.
@@ -186,11 +186,27 @@ func (m *Machine) cxlRegisters() uint64 {
 // Hole64Start returns the end of RAM and of the hotplug area, rounded up to 1 GiB.
 func (m *Machine) Hole64Start() uint64 { return m.hole64Start(m.HighRAMBase()) }
 
-// ReservedMemoryEnd returns the value of etc/reserved-memory-end, 0 where that file is absent. QEMU 7.2 has it with cxl=on
-// only beside memory hotplug. Follows QEMU 10.2 and 7.2, hw/i386/pc.c, pc_memory_init.
+// cxlNeedsHotplug reports whether cxl=on without memory hotplug has no etc/reserved-memory-end, as in 7.2.22 and 10.0.2 and
+// no more in 10.0.13 and 10.2.2. Follows QEMU 7.2 and 10.2, hw/i386/pc.c, pc_memory_init.
+func (m *Machine) cxlNeedsHotplug() bool {
+	v := m.Release
+	return v.Less(Version{Major: 10}) || v.Major == 10 && v.Minor == 0 && v.Micro <= 2
+}
+
+// checkCXL refuses releases of which it was not seen.
+func (b *builder) checkCXL() error {
+	m := b.m
+	v := m.Release
+	if !m.CXL || m.MaxRAM > m.RAM || b.opts.Assume != "" || m.cxlNeedsHotplug() || v.Major > 10 || v.Minor >= 2 || v.Minor == 0 && v.Micro >= 13 {
+		return nil
+	}
+	return unsupportedErr("-machine", "cxl=on", "whether QEMU %s reserves memory for it without -m maxmem= was not seen", v)
+}
+
+// ReservedMemoryEnd returns the value of etc/reserved-memory-end, 0 where that file is absent.
 func (m *Machine) ReservedMemoryEnd() uint64 {
 	base, size := m.DeviceMemory()
-	if m.CXL && !(size == 0 && m.Release.Less(Version{Major: 8})) {
+	if m.CXL && (size != 0 || !m.cxlNeedsHotplug()) {
 		const align = 256 << 20
 		return roundGiB((m.memoryEnd(m.HighRAMBase()) + m.cxlRegisters() + align - 1) &^ (align - 1))
 	}
