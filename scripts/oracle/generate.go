@@ -16,28 +16,27 @@ type generator struct {
 	release qemu.Version
 	tpm     bool // swtpm is installed
 
-	options  []option
-	files    map[string][]byte
-	n        int    // for names
-	cpus     int    // maxcpus
-	mib      uint64 // of RAM
-	nodes    int
-	hmat     bool
-	buses    []*place
-	taken    map[string]bool // devices of which a machine has one
-	boots    map[int]bool
-	indexes  map[int]bool // acpi-index=
-	reach    uint64       // the least end of the guest's addresses, in GiB
-	slots    int          // of -m
-	room     uint64       // what maxmem leaves for memory devices, in MiB
-	chassis  int
-	scsi     []string // ids of devices with a SCSI bus
-	usb      []string
-	ide      []string
-	serial   []string // of virtio-serial devices
-	hda      []string
-	nvme     []string
-	backends int
+	options []option
+	files   map[string][]byte
+	n       int    // for names
+	cpus    int    // maxcpus
+	mib     uint64 // of RAM
+	nodes   int
+	hmat    bool
+	buses   []*place
+	taken   map[string]bool // devices of which a machine has one
+	boots   map[int]bool
+	indexes map[int]bool // acpi-index=
+	reach   uint64       // the least end of the guest's addresses, in GiB
+	slots   int          // of -m
+	room    uint64       // what maxmem leaves for memory devices, in MiB
+	chassis int
+	scsi    []string // ids of devices with a SCSI bus
+	usb     []string
+	ide     []string
+	serial  []string // of virtio-serial devices
+	hda     []string
+	nvme    []string
 }
 
 // generate makes shape number n of a seed.
