@@ -8,6 +8,7 @@ var policy = map[string][]string{
 	"internal/bin":        {},
 	"internal/lzma":       {"internal/bin"},
 	"internal/decompress": {"internal/bin", "internal/lzma", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
+	"internal/strictjson": {"internal/bin"},
 	"efi":                 {"internal/bin"},
 
 	// 1: formats
@@ -16,6 +17,7 @@ var policy = map[string][]string{
 	"tdvf":     {"internal/bin", "efi", "ovmf"},
 	"kernel":   {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
 	"acpi/aml": {},
+	"quote":    {"internal/bin", "internal/strictjson"},
 
 	// 2: models
 	"mr":          {"efi", "eventlog"},
@@ -24,6 +26,7 @@ var policy = map[string][]string{
 	"acpi":        {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
 	"smbios":      {"internal/bin", "qemu"},
 	"dstack":      {"internal/bin", "eventlog", "mr", "qemu"},
+	"dcap":        {"internal/bin", "internal/strictjson", "quote"},
 
 	// 3: composes
 	"mr/predict": {
@@ -40,10 +43,11 @@ var policy = map[string][]string{
 	"internal/golden":    {},
 	"internal/reference": {},
 	"internal/layers":    {},
+	"internal/testpki":   {"quote"},
 }
 
 // testOnly packages are imported by tests alone, and may do what only the edge and tests may do.
-var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "internal/layers"}
+var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "internal/layers", "internal/testpki"}
 
 // edge packages meet files, terminal, clock and network. A package below one of them is one of them.
 var edge = []string{"cmd", "scripts"}
