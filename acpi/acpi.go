@@ -119,11 +119,11 @@ type state struct {
 	chip  *Chipset
 	blobs *Blobs
 
-	apicIDs  []uint32 // of every possible CPU
-	cpuNodes []int    // NUMA node of every possible CPU; nil without NUMA
-	bsel     map[*qemu.Bus]uint32
-	rootRefs []int // offsets of the tables that the RSDT points to
-	dsdt     int   // offset of the DSDT
+	apicIDs  []uint32             // of every possible CPU
+	cpuNodes []int                // NUMA node of every possible CPU; nil without NUMA
+	bsel     map[*qemu.Bus]uint32 // buses that devices can be plugged into, numbered
+	rootRefs []int                // offsets of the tables that the RSDT points to
+	dsdt     int                  // offset of the DSDT
 	allocs   []Command
 	cmds     []Command
 }

@@ -10,7 +10,6 @@ import (
 const (
 	iommuBase      = 0xfed90000
 	ioapicBus      = 0xff
-	ioapicSlot     = 0x1e
 	dmarEndpoint   = 1
 	dmarBridge     = 2
 	dmarIOAPIC     = 3
@@ -54,7 +53,7 @@ func (s *state) buildDMAR() error {
 		s.word(uint16(dmarUnitLen + dmarScopeLen*(1+len(functions))))
 		s.zeros(4) // flags, segment
 		s.qword(iommuBase)
-		s.bytes(dmarIOAPIC, dmarScopeLen, 0, 0, 0, ioapicBus, ioapicSlot, 0)
+		s.bytes(dmarIOAPIC, dmarScopeLen, 0, 0, 0, ioapicBus, 0, 0)
 		for _, f := range functions {
 			kind := byte(dmarEndpoint)
 			if isBridge(f.PCIDevice) {
@@ -112,12 +111,16 @@ func (s *state) buildVIOT() error {
 	if d == nil {
 		return unsupported("virtio-iommu-pci", "", "it is not on a bus")
 	}
-	last := byte(0)
+	last, onRoot := byte(0), false
 	for _, f := range s.m.Root.Devices {
+		onRoot = onRoot || f == d
 		if f.ExtraRoot != nil {
 			return unsupported("virtio-iommu-pci", d.ID, "beside an expander bridge")
 		}
 		last = max(last, s.chip.Functions[f].Subordinate)
+	}
+	if !onRoot {
+		return unsupported("virtio-iommu-pci", d.ID, "not on the root bus, where QEMU wants it")
 	}
 	return s.rooted(header{sig: "VIOT", revision: 0}, func() error {
 		s.word(2) // nodes

@@ -77,7 +77,7 @@ type port struct {
 
 var (
 	serialPorts   = [...]port{{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}} // hw/char/serial-isa.c
-	parallelPorts = [...]port{{0x378, 7}, {0x278, 5}, {0x3bc, 7}}             // hw/char/parallel.c
+	parallelPorts = [...]port{{0x378, 7}, {0x278, 7}, {0x3bc, 7}}             // hw/char/parallel.c
 )
 
 // serialPort appends COM1 and so on.

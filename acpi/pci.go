@@ -5,35 +5,52 @@ import (
 	"github.com/tdxkit/tdxkit/qemu"
 )
 
-// numberHotplugBuses gives every bus that QEMU hot-plugs into through ACPI its number, BSEL, in QEMU's order: a bus
-// before those below it, and of these the newest first (QEMU v10.2.2, hw/acpi/pcihp.c, acpi_set_bsel).
-func (s *state) numberHotplugBuses() {
-	if !s.m.ACPIPCIHotplug {
-		return
-	}
-	s.numberBelow(s.m.Root)
-}
+// numberHotplugBuses finds the buses that QEMU lets devices be plugged into, and where ACPI does that, gives each its
+// number, BSEL, in QEMU's order: a bus before those below it, and of these the newest first (QEMU v10.2.2,
+// hw/acpi/pcihp.c, acpi_set_bsel; hw/core/qdev.c, device_get_hotpluggable).
+func (s *state) numberHotplugBuses() { s.numberBelow(s.m.Root, s.acpiPlugs) }
 
-func (s *state) numberBelow(bus *qemu.Bus) {
+// numberBelow does so for the buses below one, where plugs says whether the bus behind a bridge has hotplug.
+func (s *state) numberBelow(bus *qemu.Bus, plugs func(*qemu.PCIDevice) bool) {
 	if !hasChildBus(bus) {
 		return
 	}
 	for _, d := range newestFirst(bus) {
-		below := d.Bridge
-		if below == nil {
-			below = d.ExtraRoot
-		}
-		if below == nil {
-			continue
-		}
-		if below.HotplugOK {
-			if s.bsel == nil {
-				s.bsel = map[*qemu.Bus]uint32{}
+		switch {
+		case d.ExtraRoot != nil:
+			// ACPI leaves these to the ports' own hotplug, and numbers them all the same.
+			s.numberBelow(d.ExtraRoot, nativePlugs)
+		case d.Bridge != nil:
+			if plugs(d) {
+				if s.bsel == nil {
+					s.bsel = map[*qemu.Bus]uint32{}
+				}
+				s.bsel[d.Bridge] = uint32(len(s.bsel))
 			}
-			s.bsel[below] = uint32(len(s.bsel))
+			s.numberBelow(d.Bridge, plugs)
 		}
-		s.numberBelow(below)
 	}
+}
+
+// acpiPlugs reports whether the bus behind a bridge below the first root bus has hotplug, by ACPI or, without that, its
+// own.
+func (s *state) acpiPlugs(d *qemu.PCIDevice) bool {
+	if s.m.ACPIPCIHotplug {
+		return d.Bridge.HotplugOK
+	}
+	return nativePlugs(d)
+}
+
+// nativePlugs reports whether a bridge has a hotplug controller: a port unless its hotplug is off, and a
+// bridge with a standard one.
+func nativePlugs(d *qemu.PCIDevice) bool {
+	return d.HotplugPort || d.SHPC
+}
+
+// busNumber returns BSEL of a bus, and whether it has one.
+func (s *state) busNumber(bus *qemu.Bus) (uint32, bool) {
+	n, ok := s.bsel[bus]
+	return n, ok && s.m.ACPIPCIHotplug
 }
 
 // hasChildBus reports whether there is a bridge on the bus.
@@ -69,7 +86,7 @@ func (s *state) busDevices(bus *qemu.Bus) error {
 			}
 		})
 	}
-	if n, ok := s.bsel[bus]; ok {
+	if n, ok := s.busNumber(bus); ok {
 		s.hotplugSlots(bus, n)
 	}
 	return err
@@ -78,7 +95,7 @@ func (s *state) busDevices(bus *qemu.Bus) error {
 // hotUnpluggable reports whether QEMU would let go of the function: its class allows it and its bus has hotplug.
 func (s *state) hotUnpluggable(bus *qemu.Bus, d *qemu.PCIDevice) bool {
 	_, ok := s.bsel[bus]
-	return d.Hotpluggable && (ok || bus.HotplugOK)
+	return d.Hotpluggable && ok
 }
 
 // deviceBody appends what a function's kind adds to its device.
@@ -203,7 +220,7 @@ func (s *state) slotEvents(slots []uint8) {
 // hotplugEvents appends the methods PCNT, by which each bus asks its slots and the buses below for events, and the
 // event that calls the first of them (QEMU v10.2.2, hw/i386/acpi-build.c, build_dsdt).
 func (s *state) hotplugEvents() {
-	notifies := s.m.Traits.HotplugInDevices || len(s.bsel) > 0 && s.anyNotifier(s.m.Root)
+	notifies := s.m.Traits.HotplugInDevices || s.anyNotifier(s.m.Root)
 	if notifies && !s.m.Traits.HotplugInDevices {
 		s.Scope("\\_SB.PCI0", func() { s.notifyBus(s.m.Root) })
 	}
@@ -220,7 +237,7 @@ func (s *state) hotplugEvents() {
 
 // anyNotifier reports whether the bus or one below it, on the same root bus, has hotplug.
 func (s *state) anyNotifier(bus *qemu.Bus) bool {
-	if _, ok := s.bsel[bus]; ok {
+	if _, ok := s.busNumber(bus); ok {
 		return true
 	}
 	for _, d := range bus.Devices {
@@ -246,7 +263,7 @@ func (s *state) notifyBus(bus *qemu.Bus) {
 		s.Scope(slotName(d.Devfn()), func() { s.notifyBus(d.Bridge) })
 	}
 	s.Method("PCNT", 0, aml.NotSerialized, func() {
-		if n, ok := s.bsel[bus]; ok {
+		if n, ok := s.busNumber(bus); ok {
 			s.busEvents(n)
 		}
 		for _, d := range called {
@@ -278,7 +295,7 @@ func (s *state) pciDevicesOld() error {
 func (s *state) busDevicesOld(bus *qemu.Bus) error {
 	var err error
 	var slots []uint8
-	bsel, hotplug := s.bsel[bus]
+	bsel, hotplug := s.busNumber(bus)
 	if hotplug {
 		s.Name("BSEL", aml.Int(uint64(bsel)))
 	}

@@ -135,7 +135,8 @@ func (f *Facts) Lines() []Line {
 // with TDX metadata.
 var stable = []int{202205, 202208, 202211, 202302, 202305, 202308, 202311, 202402, 202405, 202408, 202411, 202502, 202505, 202508, 202511, 202602, 202605}
 
-// Candidates lists the releases from From to To. It does not name releases after the newest known one.
+// Candidates lists the releases from From to To. It does not name releases after the newest known one, nor before the
+// first with TDX metadata.
 func (f *Facts) Candidates() []int {
 	if f.Conflict != "" {
 		return nil
@@ -154,6 +155,10 @@ func (f *Facts) Releases() string {
 	switch c := f.Candidates(); {
 	case f.Conflict != "":
 		return "no known release"
+	case f.From == 0 && f.To == 0:
+		return "any release"
+	case f.From == 0:
+		return fmt.Sprintf("%d or earlier", f.To)
 	case len(c) == 0:
 		return fmt.Sprintf("later than %d", stable[len(stable)-1])
 	case f.To == 0:
@@ -235,7 +240,6 @@ var markers = []marker{
 
 // releases finds the interval of releases that the markers allow.
 func (f *Facts) releases(e *evidence) {
-	f.From = stable[0]
 	var from, to *marker
 	for i := range markers {
 		m := &markers[i]
@@ -260,11 +264,7 @@ func (f *Facts) releases(e *evidence) {
 		return
 	}
 	i, _ := slices.BinarySearch(stable, to.since)
-	if i == 0 {
-		f.Conflict = "older than " + fmt.Sprint(stable[0])
-		return
-	}
-	f.To = stable[i-1]
+	f.To = stable[i-1] // no marker is of the first release
 }
 
 // GUIDs of files, as the FILE_GUID of a module's INF gives them, and of a volume and a table entry.

@@ -15,6 +15,7 @@ var bridgeDevices = []deviceModel{
 // secondary makes the bus behind a bridge. QEMU names it after the bridge's id.
 func secondary(d *deviceBuild, pcie bool) *bus {
 	x := d.b.newPCIBus(d.id, pcie)
+	x.up, x.order = d.bus, d.order
 	if name, ok := fwName(d); ok {
 		x.path = d.bus.path + name
 	}
@@ -61,7 +62,6 @@ func addPort(d *deviceBuild) error {
 		return err
 	}
 	x := secondary(d, true)
-	x.slot0 = true
 	x.pci.HotplugOK = p.HotplugPort
 	return nil
 }
@@ -176,7 +176,7 @@ func addPXB(d *deviceBuild) error {
 		}
 	}
 	x := d.b.newPCIBus(d.id, true)
-	x.root, x.extra = true, true
+	x.root, x.extra, x.order = true, true, d.order
 	x.path = "/pci@i0cf8," + pxbMark(uint8(nr))
 	x.pci.Extra, x.pci.BusNr, x.pci.NUMANode = true, uint8(nr), node
 	d.dev.ExtraRoot = x.pci

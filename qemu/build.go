@@ -74,13 +74,13 @@ func (b *builder) buildBuiltIn() error {
 	root := b.newPCIBus("pcie.0", true)
 	root.root, root.path = true, "/pci@i0cf8"
 	b.m.Root = root.pci
-	b.addBus(&bus{name: "isa.0", kind: onISA, path: "/pci@i0cf8/isa@1f"})
+	b.addBus(&bus{name: "isa.0", kind: onISA, up: root})
 	for _, f := range builtIn {
 		if f.when != nil && !f.when(b.m) {
 			continue
 		}
 		dev := &PCIDevice{Driver: f.driver, Slot: f.slot, Function: f.fn, Multifunction: f.multi, BuiltIn: true,
-			Kind: f.kind, BARs: f.bars, Hotpluggable: f.driver == "ich9-ahci" || f.driver == "ich9-usb-ehci1"}
+			Kind: f.kind, BARs: f.bars, Hotpluggable: f.driver == "ich9-ahci"}
 		b.order++
 		dev.Order = b.order
 		root.slots[dev.Devfn()] = dev
@@ -92,14 +92,14 @@ func (b *builder) buildBuiltIn() error {
 	}
 	if b.m.SATA {
 		for i := range 6 {
-			b.addBus(&bus{name: fmt.Sprintf("ide.%d", i), kind: onIDE, max: 1, port: i, path: "/pci@i0cf8/pci8086,2922@1f,2"})
+			b.addBus(&bus{name: fmt.Sprintf("ide.%d", i), kind: onIDE, max: 1, port: i, up: root, path: "/pci@i0cf8/pci8086,2922@1f,2"})
 		}
 	}
 	if b.m.USB {
-		b.addBus(&bus{name: "usb-bus.0", kind: onUSB})
+		b.addBus(&bus{name: "usb-bus.0", kind: onUSB, up: root})
 	}
 	if b.m.SMBus {
-		b.addBus(&bus{name: "i2c", kind: onI2C})
+		b.addBus(&bus{name: "i2c", kind: onI2C, up: root})
 	}
 	if err := b.takeDrives(); err != nil {
 		return err
@@ -132,12 +132,20 @@ func (b *builder) addDevice(o deviceOption) error {
 	if !ok {
 		return unknownErr(o.option, o.arg, fmt.Sprintf("unknown device %q", driver), nearest(driver, Drivers()))
 	}
+	if b.m.Release.Less(model.Since) {
+		return usageErr(o.option, o.arg, "QEMU %s has no such device, %d.%d and later have", b.m.Release, model.Since.Major, model.Since.Minor)
+	}
 	d := &deviceBuild{b: b, model: model, option: o.option, arg: o.arg, props: b.withGlobals(model, o.props), id: o.props.str("id")}
+	b.order++
+	d.order = b.order
 	if d.id != "" {
 		if b.ids[d.id] {
 			return d.usage("there is a device with id=%s already", d.id)
 		}
 		b.ids[d.id] = true
+	}
+	if err := d.checkProps(); err != nil {
+		return err
 	}
 	if err := d.findBus(); err != nil {
 		return err
@@ -166,23 +174,21 @@ func (b *builder) addDevice(o deviceOption) error {
 
 // findBus resolves bus=, or the default for the kind of device.
 func (d *deviceBuild) findBus() error {
-	name, named := d.props.get("bus")
-	if !named || d.model.Bus == onNone || d.model.Bus == onSystem {
-		if d.model.Bus != onNone && d.model.Bus != onSystem {
-			if d.bus = d.b.defaultBus(d.model.Bus); d.bus == nil {
-				return d.usage("no %s bus has room for it", d.model.Bus)
-			}
-		}
+	if d.model.Bus == onNone || d.model.Bus == onSystem {
 		return nil
 	}
-	d.bus = d.b.findBus(name)
+	if name, ok := d.props.get("bus"); ok {
+		if d.bus = d.b.findBus(name); d.bus == nil {
+			return d.usage("there is no bus %q before it on the command line", name)
+		}
+	} else if d.bus = d.b.defaultBus(d.model.Bus); d.bus == nil {
+		return d.usage("there is no %s bus for it", d.model.Bus)
+	}
 	switch {
-	case d.bus == nil:
-		return d.usage("there is no bus %q before it on the command line", name)
 	case d.bus.kind != d.model.Bus:
-		return d.usage("%s does not go on bus %s, a %s bus", d.model.Name, name, d.bus.kind)
+		return d.usage("%s does not go on bus %s, a %s bus", d.model.Name, d.bus.name, d.bus.kind)
 	case d.bus.max > 0 && d.bus.units >= d.bus.max:
-		return d.usage("bus %s is full", name)
+		return d.usage("bus %s is full; say another with bus=", d.bus.name)
 	}
 	return nil
 }
@@ -194,8 +200,7 @@ func (d *deviceBuild) makePCI() error {
 	if err := d.place(); err != nil {
 		return err
 	}
-	d.b.order++
-	d.dev.Order = d.b.order
+	d.dev.Order = d.order
 	if m.Size != nil {
 		bars, err := m.Size(d)
 		if err != nil {
@@ -232,7 +237,7 @@ func (b *builder) offer(d *deviceBuild) {
 		}
 		name = fmt.Sprintf("%s.%d", busBaseName(d.model.Offers), n)
 	}
-	x := &bus{name: name, kind: d.model.Offers, owner: d}
+	x := &bus{name: name, kind: d.model.Offers, up: d.bus, order: d.order}
 	if d.dev != nil && d.bus.path != "" {
 		if at, ok := fwName(d); ok {
 			x.path = d.bus.path + at

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,20 +12,19 @@ type bus struct {
 	kind     busType
 	pci      *Bus
 	pcie     bool
-	root     bool // a root bus: pcie.0, or that of a pxb
-	extra    bool // the root bus of a pxb, where only bridges go
-	upstream bool // behind an upstream port
-	slot0    bool // a port's bus, with one slot
-	shpc     bool // the bus of a standard hotplug controller, whose slots start at 1
-	parent   *PCIDevice
+	root     bool               // a root bus: pcie.0, or that of a pxb
+	extra    bool               // the root bus of a pxb, where only bridges go
+	upstream bool               // behind an upstream port
+	shpc     bool               // the bus of a standard hotplug controller, whose slots start at 1
 	scsi     map[scsiPlace]bool // taken places of a SCSI bus
 	path     string             // Open Firmware path of what is on it, for bootorder
 	slots    [256]*PCIDevice
 	min      int // first slot given out
 	max      int // units, 0 is without limit
 	units    int
-	owner    *deviceBuild // of a bus that is not PCI
-	port     int          // number of a port among its owner's
+	port     int  // number among the buses of its device
+	up       *bus // the bus that its device is on, nil at the top
+	order    int  // of its device
 }
 
 // findBus returns the bus of a bus= property. Names may be a path whose last part is the name.
@@ -40,23 +40,27 @@ func (b *builder) findBus(name string) *bus {
 	return nil
 }
 
-// defaultBus returns the bus that a device without bus= goes to: the first with room, where root buses of pxbs come
-// before pcie.0, newest first. Follows QEMU 10.2, system/qdev-monitor.c, qbus_find_recursive, and hw/core/qdev.c,
-// bus_add_child, which puts new children in front.
+// defaultBus returns the bus that a device without bus= goes to. QEMU walks the tree of buses from the top, the newest
+// device of a bus first and the last bus of a device first, and takes the first bus of the kind. It follows that the root
+// bus of a pxb comes before pcie.0. Follows QEMU 10.2, system/qdev-monitor.c, qbus_find_recursive, hw/core/qdev.c,
+// bus_add_child, and hw/core/bus.c, qbus_init_internal, which put what is new in front.
 func (b *builder) defaultBus(kind busType) *bus {
-	if kind == onPCI {
-		for i := len(b.buses) - 1; i >= 0; i-- {
-			if b.buses[i].extra {
-				return b.buses[i]
-			}
-		}
-	}
+	var first *bus
 	for _, x := range b.buses {
-		if x.kind == kind && (x.max == 0 || x.units < x.max) {
-			return x
+		if x.kind == kind && (first == nil || slices.Compare(x.walk(), first.walk()) < 0) {
+			first = x
 		}
 	}
-	return nil
+	return first
+}
+
+// walk returns a bus's place in the walk of defaultBus: for each device on the way down to it, how new the device is and
+// which of its buses this is, both counted down.
+func (x *bus) walk() []int {
+	if x.up == nil {
+		return []int{-x.order, -x.port}
+	}
+	return append(x.up.walk(), -x.order, -x.port)
 }
 
 // addBus makes a bus known.

@@ -30,7 +30,8 @@ type deviceModel struct {
 	ROM  uint32 // option ROM BAR, unless romfile= is empty
 	// Fixed says that the device cannot be unplugged (hotpluggable is off in its class).
 	Fixed bool
-	NIC   bool // a network device that -nic can name
+	Since Version // first release that has it; zero is 7.2 or before
+	NIC   bool    // a network device that -nic can name
 	// Apply notes what else the device changes.
 	Apply func(d *deviceBuild) error
 	// Offers is the kind of bus that the device has for others, with its name where it differs from "id.0".
@@ -49,6 +50,7 @@ type deviceBuild struct {
 	dev    *PCIDevice // for PCI devices
 	bus    *bus
 	scsi   scsiPlace // of SCSI devices
+	order  int       // position in the order in which QEMU makes the devices
 }
 
 func (d *deviceBuild) usage(format string, a ...any) error {
@@ -98,7 +100,7 @@ func (d *deviceBuild) size(key string, def uint64) (uint64, error) {
 var aliases = map[string]string{
 	"ac97": "AC97", "e1000-82540em": "e1000", "es1370": "ES1370", "ahci": "ich9-ahci", "lsi": "lsi53c895a",
 	"virtio-9p": "virtio-9p-pci", "virtio-balloon": "virtio-balloon-pci", "virtio-blk": "virtio-blk-pci",
-	"virtio-gpu": "virtio-gpu-pci", "virtio-gpu-gl": "virtio-gpu-gl-pci", "virtio-input-host": "virtio-input-host-pci",
+	"virtio-gpu": "virtio-gpu-pci", "virtio-input-host": "virtio-input-host-pci",
 	"virtio-iommu": "virtio-iommu-pci", "virtio-keyboard": "virtio-keyboard-pci", "virtio-mouse": "virtio-mouse-pci",
 	"virtio-net": "virtio-net-pci", "virtio-rng": "virtio-rng-pci", "virtio-scsi": "virtio-scsi-pci",
 	"virtio-serial": "virtio-serial-pci", "virtio-sound": "virtio-sound-pci", "virtio-tablet": "virtio-tablet-pci",

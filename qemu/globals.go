@@ -146,14 +146,18 @@ func (b *builder) applyGlobal(g global) error {
 	if names != nil {
 		return unknownErr("-global", arg, fmt.Sprintf("unknown property %q", g.property), nearest(g.property, names))
 	}
-	if _, ok := modelOf(g.driver); ok || slices.Contains(deviceClasses, g.driver) {
+	_, ok := modelOf(g.driver)
+	if base, cut := strings.CutSuffix(g.driver, "-device"); cut && !ok {
+		_, ok = modelOf(base + "-pci") // what a virtio function wraps
+	}
+	if ok || slices.Contains(deviceClasses, g.driver) {
 		return nil // applied where such a device is made
 	}
 	return unknownErr("-global", arg, fmt.Sprintf("unknown device %q", g.driver), nearest(g.driver, Drivers()))
 }
 
 // deviceClasses are the classes above drivers whose properties the drivers inherit.
-var deviceClasses = []string{"virtio-pci", "pci-device", "pcie-slot", "pcie-root-port-base"}
+var deviceClasses = []string{"virtio-pci", "virtio-device", "pci-device", "pcie-slot", "pcie-root-port-base"}
 
 // classesOf returns the classes whose globals a driver takes.
 func classesOf(m *deviceModel) []string {
@@ -162,7 +166,8 @@ func classesOf(m *deviceModel) []string {
 		c = append(c, "pci-device")
 	}
 	if strings.HasPrefix(m.Name, "virtio-") || strings.HasPrefix(m.Name, "vhost-") {
-		c = append(c, "virtio-pci")
+		base, _, _ := strings.Cut(m.Name, "-pci")
+		c = append(c, "virtio-pci", "virtio-device", base+"-device")
 	}
 	if m.Kind == RootPort || m.Kind == DownstreamPort {
 		c = append(c, "pcie-slot", "pcie-root-port-base")

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -92,7 +93,7 @@ func addSerial(d *deviceBuild) error {
 	}
 	d.b.serialUsed[i] = true
 	d.b.serialNext++
-	d.b.m.Serial = append(d.b.m.Serial, i)
+	d.b.m.ISA = append(d.b.m.ISA, ISADevice{Driver: d.model.Name, Props: map[string]string{"index": strconv.Itoa(i)}})
 	return nil
 }
 
@@ -146,11 +147,12 @@ func (b *builder) defaultNICs() error {
 			return unknownErr(n.option, n.arg, fmt.Sprintf("unknown network device %q", model), "")
 		}
 		p := props{{"driver", model}}
+		if strings.HasPrefix(model, "virtio-") {
+			p = p.set("vectors", "0") // made before MSI works
+		}
 		for _, k := range []string{"addr", "vectors"} {
-			if v, ok := n.props.get(k); ok && k == "vectors" {
-				p = p.set(k, v)
-			} else if ok {
-				return unsupportedErr(n.option, n.arg, "%s= of a -nic is not modelled; use -device", k)
+			if _, ok := n.props.get(k); ok {
+				return unsupportedErr(n.option, n.arg, "%s= is not modelled here; use -netdev and -device", k)
 			}
 		}
 		if err := b.addDevice(deviceOption{n.option, n.arg, p}); err != nil {

@@ -32,11 +32,11 @@ type Machine struct {
 	// Distances holds the NUMA distance matrix where -numa dist was given, row by row; nil otherwise.
 	Distances [][]uint8
 
-	Root         *Bus // pcie.0 with built-in and user devices, placed
-	ISA          []ISADevice
-	Serial       []int  // indexes (0 is COM1) of ISA serial ports
-	Parallel     []int  // indexes (0 is LPT1) of ISA parallel ports
-	VMGenID      string // GUID of -device vmgenid; empty without
+	Root         *Bus        // pcie.0 with built-in and user devices, placed
+	ISA          []ISADevice // of -device, in command-line order; isa-serial and isa-parallel have an "index"
+	Serial       []int       // indexes (0 is COM1) of the ports of -serial
+	Parallel     []int       // indexes (0 is LPT1) of the ports of -parallel
+	VMGenID      string      // GUID of -device vmgenid; empty without
 	HasVMGenID   bool
 	TPM          TPMKind
 	PCIHole64    uint64 // q35-pcihost.pci-hole64-size

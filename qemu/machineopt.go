@@ -162,6 +162,13 @@ var machineProperties = []machineProperty{
 	{"default-bus-bypass-iommu", "which functions an IOMMU table covers", onlyOff("default-bus-bypass-iommu")},
 	{"cxl", "CXL tables", onlyOff("cxl")},
 	{"hmat", "HMAT table", onlyOff("hmat")},
+	{"igvm-cfg", "replaces the firmware's launch", func(_ *builder, v string) error {
+		return unsupportedErr("-machine", "igvm-cfg="+v, "a TD that starts from an IGVM file is not modelled")
+	}},
+	{"nvdimm-persistence", "NVDIMM tables", func(_ *builder, v string) error {
+		return unsupportedErr("-machine", "nvdimm-persistence="+v, "is not modelled")
+	}},
+	{"pcspk-audiodev", whyBackend, nil},
 	{"vmport", "an I/O port that no table names", nil},
 	{"graphics", "fw_cfg key 4, not measured", nil},
 	{"dump-guest-core", whyHost, nil},

@@ -52,7 +52,11 @@ func flatten(out *props, prefix string, v any, depth int) bool {
 	case string:
 		*out = append(*out, KeyValue{prefix, v})
 	case json.Number:
-		*out = append(*out, KeyValue{prefix, v.String()})
+		s := v.String()
+		if n, err := v.Int64(); prefix == "addr" && err == nil && n >= 0 && n < 256 {
+			s = fmt.Sprintf("%x.%x", n>>3, n&7) // a number is slot*8+function, a string is hexadecimal
+		}
+		*out = append(*out, KeyValue{prefix, s})
 	case bool:
 		s := "off"
 		if v {

@@ -1,6 +1,9 @@
 package qemu
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 const (
 	whyUSB  = "behind a USB controller: no table names it"
@@ -76,21 +79,29 @@ func checkBMC(d *deviceBuild) error {
 	return nil
 }
 
-// addParallel makes a port of -device isa-parallel.
+// addParallel makes a port of -device isa-parallel, by default the one behind those that are there already.
 func addParallel(d *deviceBuild) error {
-	n, err := d.number("index", uint64(len(d.b.m.Parallel)), maxParallel-1)
+	used := map[string]bool{}
+	for _, p := range d.b.m.Parallel {
+		used[strconv.Itoa(p)] = true
+	}
+	for _, p := range d.b.m.ISA {
+		if p.Driver == d.model.Name {
+			used[p.Props["index"]] = true
+		}
+	}
+	n, err := d.number("index", uint64(len(used)), maxParallel-1)
 	if err != nil {
 		return err
-	}
-	for _, p := range d.b.m.Parallel {
-		if p == int(n) {
-			return d.usage("parallel port %d is there already", n)
-		}
 	}
 	if n >= maxParallel {
 		return d.usage("a machine has at most %d parallel ports", maxParallel)
 	}
-	d.b.m.Parallel = append(d.b.m.Parallel, int(n))
+	index := strconv.FormatUint(n, 10)
+	if used[index] {
+		return d.usage("parallel port %d is there already", n)
+	}
+	d.b.m.ISA = append(d.b.m.ISA, ISADevice{Driver: d.model.Name, Props: map[string]string{"index": index}})
 	return nil
 }
 

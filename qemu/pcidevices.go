@@ -23,7 +23,7 @@ var pciDevices = []deviceModel{
 	{Name: "e1000-82544gc", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), io(1, 0x40)}, ROM: nicROM},
 	{Name: "e1000-82545em", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), io(1, 0x40)}, ROM: nicROM},
 	{Name: "e1000e", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), mem32(1, 0x20000), io(2, 0x20), mem32(3, 0x4000)}, ROM: nicROM},
-	{Name: "igb", NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), mem32(1, 0x20000), io(2, 0x20), mem64(3, 0x4000)}, ROM: 0},
+	{Name: "igb", Since: Version{Major: 8}, NIC: true, Bus: onPCI, BARs: []BAR{mem32(0, 0x20000), mem32(1, 0x20000), io(2, 0x20), mem64(3, 0x4000)}, ROM: 0},
 	{Name: "rtl8139", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x100), mem32(1, 0x100)}, ROM: nicROM},
 	{Name: "ne2k_pci", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x100)}, ROM: nicROM},
 	{Name: "pcnet", NIC: true, Bus: onPCI, BARs: []BAR{io(0, 0x20), mem32(1, 0x20)}, ROM: nicROM},
@@ -38,8 +38,8 @@ var pciDevices = []deviceModel{
 	// Storage.
 	{Name: "nvme", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onNVMe},
 	{Name: "ich9-ahci", Bus: onPCI, BARs: []BAR{io(4, 0x20), mem32(5, 0x1000)}, Apply: offerAHCI},
-	{Name: "piix3-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}},
-	{Name: "piix4-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}},
+	{Name: "piix3-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true},
+	{Name: "piix4-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true},
 	{Name: "sdhci-pci", Bus: onPCI, BARs: []BAR{mem32(0, 0x100)}},
 	{Name: "megasas", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000), io(2, 0x100), mem64(3, 0x40000)}, Offers: onSCSI},
 	{Name: "megasas-gen2", Bus: onPCI, BARs: []BAR{io(0, 0x100), mem64(1, 0x4000), mem64(3, 0x40000)}, Offers: onSCSI},
@@ -49,13 +49,13 @@ var pciDevices = []deviceModel{
 	{Name: "pvscsi", Bus: onPCI, BARs: []BAR{mem32(0, 0x8000)}, Offers: onSCSI},
 	{Name: "am53c974", Bus: onPCI, BARs: []BAR{io(0, 0x80)}, Offers: onSCSI},
 	{Name: "dc390", Bus: onPCI, BARs: []BAR{io(0, 0x80)}, Offers: onSCSI},
-	{Name: "ufs", Bus: onPCI, BARs: []BAR{mem32(0, 0x2000)}},
+	{Name: "ufs", Since: Version{Major: 8, Minor: 2}, Bus: onPCI, BARs: []BAR{mem32(0, 0x2000)}},
 
 	// USB.
 	{Name: "qemu-xhci", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onUSB},
 	{Name: "nec-usb-xhci", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onUSB},
-	{Name: "ich9-usb-ehci1", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB},
-	{Name: "ich9-usb-ehci2", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB},
+	{Name: "ich9-usb-ehci1", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB, Fixed: true},
+	{Name: "ich9-usb-ehci2", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB, Fixed: true},
 	{Name: "usb-ehci", Bus: onPCI, BARs: []BAR{mem32(0, 0x1000)}, Offers: onUSB},
 	{Name: "ich9-usb-uhci1", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
 	{Name: "ich9-usb-uhci2", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
@@ -63,8 +63,8 @@ var pciDevices = []deviceModel{
 	{Name: "ich9-usb-uhci4", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
 	{Name: "ich9-usb-uhci5", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
 	{Name: "ich9-usb-uhci6", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
-	{Name: "piix3-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
-	{Name: "piix4-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB, Fixed: true},
+	{Name: "piix3-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB},
+	{Name: "piix4-usb-uhci", Bus: onPCI, BARs: []BAR{io(4, 0x20)}, Offers: onUSB},
 	{Name: "pci-ohci", Bus: onPCI, BARs: []BAR{mem32(0, 0x100)}, Offers: onUSB, Fixed: true},
 
 	// Display and sound.
@@ -84,7 +84,7 @@ var pciDevices = []deviceModel{
 	{Name: "edu", Bus: onPCI, BARs: []BAR{mem32(0, 0x100000)}},
 	{Name: "pci-testdev", Bus: onPCI, Size: testdevBARs},
 	{Name: "ivshmem-plain", Bus: onPCI, Size: ivshmemBARs},
-	{Name: "pvpanic-pci", Bus: onPCI, BARs: []BAR{pref32(0, 0x10)}, Fixed: true},
+	{Name: "pvpanic-pci", Bus: onPCI, BARs: []BAR{pref32(0, 0x10)}},
 	{Name: "i6300esb", Bus: onPCI, BARs: []BAR{mem32(0, 0x10)}},
 	{Name: "pci-serial", Bus: onPCI, BARs: []BAR{io(0, 8)}},
 	{Name: "pci-serial-2x", Bus: onPCI, BARs: []BAR{io(0, 0x10)}},
@@ -103,7 +103,7 @@ func offerAHCI(d *deviceBuild) error {
 		if name == "" {
 			name = "ide"
 		}
-		x := &bus{name: name + "." + string(rune('0'+i)), kind: onIDE, max: 1, owner: d, port: i}
+		x := &bus{name: name + "." + string(rune('0'+i)), kind: onIDE, max: 1, port: i, up: d.bus, order: d.order}
 		if at, ok := fwName(d); ok && d.bus.path != "" {
 			x.path = d.bus.path + at
 		}

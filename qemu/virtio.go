@@ -16,9 +16,9 @@ var virtioDevices = virtioRows(
 	virtioRow{"vhost-user-scsi", 0x40, 0, legacyToo},
 	virtioRow{"vhost-user-blk", 0x80, 0, legacyToo},
 	virtioRow{"virtio-crypto", 0, 0, modernOnly},
-	virtioRow{"virtio-input-host", 0, 0, legacyToo},
-	virtioRow{"vhost-vsock", 0, 0, vsock},
-	virtioRow{"vhost-user-vsock", 0, 0, vsock},
+	virtioRow{"virtio-input-host", 0, 0, modernOnly},
+	virtioRow{"vhost-vsock", 0, 0, nonTransitional},
+	virtioRow{"vhost-user-vsock", 0, 0, nonTransitional},
 	virtioRow{"vhost-user-fs", 0, 0, modernOnly},
 	virtioRow{"virtio-keyboard", 0, 0, modernOnly},
 	virtioRow{"virtio-mouse", 0, 0, modernOnly},
@@ -35,7 +35,7 @@ type legacy uint8
 const (
 	modernOnly legacy = iota
 	legacyToo
-	vsock // modern by itself, with transitional variants too
+	nonTransitional // modern only, also by a longer name
 )
 
 // A virtioRow is what differs between virtio functions.
@@ -51,8 +51,11 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 	var out []deviceModel
 	for _, r := range rows {
 		variants := []string{"-pci"}
-		if r.legacy != modernOnly {
+		switch r.legacy {
+		case legacyToo:
 			variants = append(variants, "-pci-transitional", "-pci-non-transitional")
+		case nonTransitional:
+			variants = append(variants, "-pci-non-transitional")
 		}
 		for _, v := range variants {
 			m := deviceModel{Name: r.base + v, Bus: onPCI, ROM: r.rom, Size: func(d *deviceBuild) ([]BAR, error) { return virtioBARs(d, r) }}
@@ -61,8 +64,12 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 				m.Offers = onVSer
 			case "virtio-scsi":
 				m.Offers = onSCSI
+			case "virtio-sound":
+				m.Since = Version{Major: 8, Minor: 2}
 			case "virtio-net":
 				m.NIC = true
+			case "virtio-gpu":
+				m.Fixed = true
 			case "virtio-iommu":
 				m.Apply, m.Fixed = addVirtioIOMMU, true
 			}
@@ -77,12 +84,10 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 func legacyOff(d *deviceBuild, r virtioRow) (bool, error) {
 	name := d.model.Name
 	switch {
-	case r.legacy == modernOnly, strings.HasSuffix(name, "-non-transitional"):
+	case r.legacy != legacyToo, strings.HasSuffix(name, "-non-transitional"):
 		return true, nil
 	case strings.HasSuffix(name, "-transitional"):
 		return false, nil
-	case r.legacy == vsock:
-		return true, nil
 	}
 	switch v := d.props.str("disable-legacy"); v {
 	case "", "auto":
@@ -110,20 +115,17 @@ func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
 	if err != nil {
 		return nil, err
 	}
-	modernPIO, err := d.boolean("modern-pio-notify", false)
-	if err != nil {
-		return nil, err
-	}
-	if modernPIO {
-		return nil, unsupportedErr(d.option, d.arg, "modern-pio-notify=on is not modelled")
-	}
 	vectors, err := virtioVectors(d, r)
 	if err != nil {
 		return nil, err
 	}
 	var bars []BAR
 	if !noLegacy {
-		bars = append(bars, io(0, r.io))
+		size := r.io
+		if r.base == "virtio-net" && widerConfig(d) {
+			size *= 2
+		}
+		bars = append(bars, io(0, size))
 	}
 	if vectors > 0 {
 		bars = append(bars, mem32(1, msixSize(vectors)))
@@ -136,6 +138,22 @@ func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
 		bars = append(bars, pref64(4, size))
 	}
 	return bars, nil
+}
+
+// widerConfig reports whether a network device has more configuration than an address and a status, which do not fit 32
+// bytes with the legacy header.
+func widerConfig(d *deviceBuild) bool {
+	for _, k := range []string{"mq", "rss", "hash"} {
+		if on, ok := parseBool(d.props.str(k)); ok && on {
+			return true
+		}
+	}
+	for _, k := range []string{"host_mtu", "speed", "duplex"} {
+		if _, ok := d.props.get(k); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // pow2ceil rounds n up to a power of two.
@@ -186,12 +204,12 @@ func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
 		}
 	case "virtio-balloon":
 		def = 2
-		if old.Less(Version{Major: 11}) {
+		if old.Less(Version{Major: 10}) {
 			def = 0
 		}
 	case "virtio-rng":
 		def = 2
-		if old.Less(Version{Major: 8}) {
+		if old.Less(Version{Major: 7, Minor: 2}) {
 			def = 0
 		}
 	case "vhost-vsock", "vhost-user-vsock", "virtio-gpu":

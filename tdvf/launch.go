@@ -103,38 +103,55 @@ func (s *Section) extend(index int, start, end uint64, yield func(LaunchOp) bool
 
 // A Launch is the TDX module's MRTD of a TD that is being built. NewLaunch starts it, Finalize ends it.
 type Launch struct {
-	hash   hash.Hash
-	record [128]byte
+	hash    hash.Hash
+	pending []byte // measured and not yet hashed: a hash is faster over many blocks at once
 }
 
-// recordGPA is the offset of the guest-physical address in a record, behind the leaf's name.
-const recordGPA = 16
+const (
+	recordSize = 128
+	recordGPA  = 16 // offset of the GPA in a record, behind the leaf's name
+	// maxPending is what an extended page takes: its record, and a record and 256 bytes for each of 16 chunks.
+	maxPending = recordSize + pageSize/ChunkSize*(recordSize+ChunkSize)
+)
 
 // NewLaunch starts with an empty measurement. Intel TDX Module ABI, TDH.MNG.INIT: MRTD's SHA-384 context is
 // initialised; no byte is hashed.
-func NewLaunch() *Launch { return &Launch{hash: sha512.New384()} }
+func NewLaunch() *Launch {
+	return &Launch{hash: sha512.New384(), pending: make([]byte, 0, maxPending)}
+}
 
 // PageAdd measures that the page at gpa was added: 128 bytes, "MEM.PAGE.ADD" padded to 16, le64 GPA, zeros. The page's
 // content is not measured. Intel TDX Module ABI, TDH.MEM.PAGE.ADD.
-func (l *Launch) PageAdd(gpa uint64) { l.write("MEM.PAGE.ADD\x00\x00\x00\x00", gpa) }
+func (l *Launch) PageAdd(gpa uint64) { l.record("MEM.PAGE.ADD", gpa, 0) }
 
 // Extend measures the 256 bytes at gpa: a record as PageAdd's with "MR.EXTEND", then the bytes themselves.
 // Intel TDX Module ABI, TDH.MR.EXTEND.
 func (l *Launch) Extend(gpa uint64, chunk *[ChunkSize]byte) {
-	l.write("MR.EXTEND\x00\x00\x00\x00\x00\x00\x00", gpa)
-	l.hash.Write(chunk[:])
+	l.record("MR.EXTEND", gpa, ChunkSize)
+	l.pending = append(l.pending, chunk[:]...)
 }
 
 // Finalize returns MRTD. Intel TDX Module ABI, TDH.MR.FINALIZE: the SHA-384 is completed; no byte is added.
 func (l *Launch) Finalize() (mrtd [48]byte) {
+	l.flush()
 	l.hash.Sum(mrtd[:0])
 	return mrtd
 }
 
-func (l *Launch) write(leaf string, gpa uint64) {
-	copy(l.record[:recordGPA], leaf)
-	binary.LittleEndian.PutUint64(l.record[recordGPA:], gpa)
-	l.hash.Write(l.record[:])
+// record makes room for a record and what follows it, and appends the record.
+func (l *Launch) record(leaf string, gpa uint64, follows int) {
+	if len(l.pending)+recordSize+follows > maxPending {
+		l.flush()
+	}
+	var r [recordSize]byte
+	copy(r[:recordGPA], leaf)
+	binary.LittleEndian.PutUint64(r[recordGPA:], gpa)
+	l.pending = append(l.pending, r[:]...)
+}
+
+func (l *Launch) flush() {
+	l.hash.Write(l.pending)
+	l.pending = l.pending[:0]
 }
 
 // zeroChunk is what fills memory that no part of the image fills.

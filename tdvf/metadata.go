@@ -153,6 +153,8 @@ func Parse(image []byte) (*Metadata, error) {
 		c.Failf(m.Off+12, "NumberOfSectionEntries", bin.ErrMalformed, "is %d, want %d to %d", n, minSections, maxSections)
 	case length != descriptorSize+sectionSize*n:
 		c.Failf(m.Off+4, "Length", bin.ErrMalformed, "is %d, want %d for %d sections", length, descriptorSize+sectionSize*n, n)
+	case int64(length) > int64(len(image))-m.Off:
+		c.Failf(m.Off+4, "Length", bin.ErrTruncated, "is %d, %d bytes are left", length, int64(len(image))-m.Off)
 	}
 	if c.Err() != nil {
 		return nil, c.Err()

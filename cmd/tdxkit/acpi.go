@@ -25,7 +25,7 @@ func acpiCommand(t *terminal) *cli.Command {
 		Usage:     "write the ACPI and SMBIOS tables that QEMU hands to the firmware",
 		UsageText: "tdxkit acpi --qemu RELEASE --out DIR [flags] -- qemu-system-x86_64 ARGS",
 		Description: "Writes tables.bin, loader.bin, rsdp.bin and smbios.bin, all of them or none. The tables depend on where the\n" +
-			"firmware puts PCI resources; without -bios that is where edk2 202308 and later put them.\n\n" +
+			"firmware puts PCI resources; without -bios that is where edk2 202308 and later put them in a TD.\n\n" +
 			"Example:\n  tdxkit acpi --qemu 10.1.0 --out tables -- qemu-system-x86_64 -machine q35,smm=off -smp 4 -m 8G -nodefaults",
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "out", Usage: "`DIR` for the four files; it is made if need be"},
@@ -58,7 +58,7 @@ func writeACPI(c *cli.Context, t *terminal) error {
 	if !c.IsSet("out") {
 		return usage("--out is not given", "it names the folder for tables.bin, loader.bin, rsdp.bin and smbios.bin")
 	}
-	m, src, err := acpiMachine(c)
+	m, src, err := acpiMachine(c, t)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func writeACPI(c *cli.Context, t *terminal) error {
 }
 
 // acpiMachine reads the one shape that is asked for.
-func acpiMachine(c *cli.Context) (*qemu.Machine, *source, error) {
+func acpiMachine(c *cli.Context, t *terminal) (*qemu.Machine, *source, error) {
 	shapes, err := matrix(c)
 	if err != nil {
 		return nil, nil, err
@@ -103,26 +103,28 @@ func acpiMachine(c *cli.Context) (*qemu.Machine, *source, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	release := c.String("qemu")
-	if release == "" {
-		release = src.qemu
-	}
-	if release == "" {
+	j := &job{src: src, stated: true}
+	switch {
+	case c.IsSet("qemu"):
+		j.releases = []string{c.String("qemu")}
+	case src.qemu != "":
+		j.releases = []string{src.qemu, src.qemu + "-tdx"}
+	default:
 		return nil, nil, usage("--qemu is not given, and the tables differ by it", "known releases: "+strings.Join(qemu.Releases(), ", "))
+	}
+	if j.parse, err = parseOptions(c); err != nil {
+		return nil, nil, err
 	}
 	command, err := src.command(shapes[0])
 	if err != nil {
 		return nil, nil, err
 	}
-	options, err := parseOptions(c)
+	machines, err := j.machines(command)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := qemu.ParseCommand(command, release, options)
-	if err != nil {
-		return nil, nil, err
-	}
-	return m, src, fillFwCfg(m)
+	j.noteSource(t, guest{command: command, machine: machines})
+	return machines[0], src, nil
 }
 
 // buildACPI builds the blobs for the firmware that the command line names, or for present OVMF.
@@ -135,7 +137,7 @@ func buildACPI(c *cli.Context, t *terminal, m *qemu.Machine, src *source) (*acpi
 		return nil, usage("-machine acpi=off: there are no tables", "")
 	}
 	if m.Files.Firmware == "" {
-		t.note("no firmware is given: PCI resources are placed as edk2 202308 and later place them")
+		t.note("assumed: PCI resources where edk2 202308 and later put them in a TD, for no firmware is given")
 		return predict.ACPI(nil, m, options.EDK2)
 	}
 	part, err := src.open(roleFirmware, m.Files.Firmware)

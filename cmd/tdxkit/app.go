@@ -73,7 +73,7 @@ func newApp(t *terminal) *cli.App {
 func prepare(c *cli.Command) {
 	c.OnUsageError = flagError
 	c.HideHelpCommand = true
-	if len(c.Subcommands) > 0 {
+	if len(c.Subcommands) > 0 && c.Action == nil {
 		c.Action = noVerb
 	}
 	for _, s := range c.Subcommands {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/shlex"
 )
@@ -13,8 +15,11 @@ const maxArgsFile = 1 << 20 // bytes of a file with a command line; Linux takes 
 // splitCommandLine reads a command line from a file's text, in one of three forms: a JSON array of strings, if it begins
 // with a bracket; one argument a line, if onePerLine says so; else words as a shell splits them.
 func splitCommandLine(name, text string) ([]string, error) {
-	trimmed := strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	trimmed := strings.TrimSpace(text)
 	switch {
+	case !utf8.ValidString(text):
+		return nil, &inputError{msg: name + ": is not UTF-8, want a command line"}
 	case strings.ContainsRune(text, 0):
 		return nil, &inputError{msg: name + ": has a NUL character, want a command line"}
 	case trimmed == "":
@@ -28,7 +33,7 @@ func splitCommandLine(name, text string) ([]string, error) {
 	case onePerLine(trimmed):
 		return strings.Split(trimmed, "\n"), nil
 	}
-	plain, err := shellPlain(trimmed)
+	plain, err := shellPlain(text)
 	if err != nil {
 		return nil, &inputError{msg: fmt.Sprintf("%s: %v", name, err), hint: "write out what the shell would put there, or give a JSON array"}
 	}
@@ -63,6 +68,9 @@ func shellPlain(text string) (string, error) {
 			return "", fmt.Errorf("has %q, which a shell does not pass on as it is", r)
 		}
 		b.WriteRune(r)
+	}
+	if escaped {
+		return "", errors.New("ends with a backslash")
 	}
 	return b.String(), nil
 }

@@ -110,13 +110,13 @@ func dstackMR(c *cli.Context, t *terminal, s style) error {
 	if !c.IsSet("qemu-version") {
 		t.note("assumed: QEMU %s, as dstack-mr does; --qemu-version names another", dstackQEMU)
 	}
-	l, err := j.load(c.Context, t, g)
+	l, err := j.load(c.Context, t, g, false)
 	if err != nil {
 		return err
 	}
 	r, err := predict.Measure(l.image, machine[0], j.options)
 	if err != nil {
-		return err
+		return j.inPart(err)
 	}
 	for _, reg := range predict.Registers {
 		if why, ok := r.Unknown[reg]; ok {

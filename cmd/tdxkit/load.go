@@ -99,15 +99,18 @@ type loaded struct {
 	firmwareSHA384 mr.Digest
 }
 
-// A loader reads the files of a boot, all at the same time.
+// A loader reads the files of a boot, all at the same time, and has what all shapes share hashed meanwhile.
 type loader struct {
-	t     *terminal
-	src   *source
-	parts *parts
-	// warm is called once firmware and kernel are parsed, while the initrd may still be read: its size is known, its
-	// digest is not.
-	warm func(*predict.Image) error
+	t       *terminal
+	src     *source
+	parts   *parts
+	machine *qemu.Machine // of the first shape
+	options predict.Options
+	digest  digestFirmware
 }
+
+// A digestFirmware says whether the digest of the whole firmware is wanted.
+type digestFirmware bool
 
 // load reads, parses and hashes. The initrd is streamed and never held.
 func (l *loader) load(ctx context.Context) (*loaded, error) {
@@ -124,18 +127,18 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 			return err
 		})
 	}
-	g.Go(func() error {
-		var early errgroup.Group
-		early.Go(func() error { return l.loadFirmware(g, out) })
-		if l.parts.kernel != nil {
-			early.Go(func() error { return l.loadKernel(g, out) })
-		}
-		if err := early.Wait(); err != nil || l.warm == nil {
-			return err
-		}
-		return l.warm(out.image)
-	})
+	g.Go(func() error { return l.loadFirmware(g, out) })
+	if l.parts.kernel != nil {
+		g.Go(func() error { return l.loadKernel(g, out) })
+	}
 	return out, g.Wait()
+}
+
+// start runs work that has no result of its own.
+func start(g *errgroup.Group, work []func()) {
+	for _, w := range work {
+		g.Go(func() error { w(); return nil })
+	}
 }
 
 func (l *loader) loadFirmware(g *errgroup.Group, out *loaded) error {
@@ -144,9 +147,16 @@ func (l *loader) loadFirmware(g *errgroup.Group, out *loaded) error {
 	if err != nil {
 		return err
 	}
-	g.Go(func() error { out.firmwareSHA384 = mr.Sum(data); return l.check(p, data) })
-	out.image.Firmware, err = predict.NewFirmware(data)
-	return inFile(p.path, p.role, err)
+	f, err := predict.NewFirmware(data)
+	if err != nil {
+		return inFile(p.path, p.role, err)
+	}
+	out.image.Firmware = f
+	start(g, predict.FirmwareWork(f, l.machine, l.options))
+	if l.digest {
+		g.Go(func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
+	}
+	return l.check(p, data)
 }
 
 func (l *loader) loadKernel(g *errgroup.Group, out *loaded) error {
@@ -155,9 +165,11 @@ func (l *loader) loadKernel(g *errgroup.Group, out *loaded) error {
 	if err != nil {
 		return err
 	}
-	g.Go(func() error { return l.check(p, data) })
-	out.image.Kernel, err = kernel.Parse(data)
-	return inFile(p.path, p.role, err)
+	if out.image.Kernel, err = kernel.Parse(data); err != nil {
+		return inFile(p.path, p.role, err)
+	}
+	start(g, predict.KernelWork(out.image, l.machine, l.options))
+	return l.check(p, data)
 }
 
 // check holds a file to the image's list of SHA-256 digests, where there is one.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tdxkit/tdxkit/internal/bin"
+	"github.com/tdxkit/tdxkit/kernel"
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/mr/predict"
 	"github.com/tdxkit/tdxkit/qemu"
@@ -56,6 +59,7 @@ func hostFlags() []cli.Flag {
 		&cli.StringFlag{Name: "assume-qemu", Usage: "treat an unknown release as `RELEASE`"},
 		&cli.StringFlag{Name: "host-cpu", Usage: "processor `NAME` behind -cpu host"},
 		&cli.StringFlag{Name: "cpuid", Usage: "CPUID leaf 1 `EAX,EDX` behind -cpu host, in hexadecimal with 0x"},
+		&cli.StringSliceFlag{Name: "bar", Usage: "BARs of a device that the host passes on, `ID=N:SIZE:KIND,...`: id= or host= of the device, number, size, and io, mem32, pref32, mem64 or pref64; may be repeated"},
 		&cli.IntFlag{Name: "phys-bits", Usage: "guest physical address `BITS` where -cpu does not say"},
 	}
 }
@@ -81,6 +85,8 @@ type job struct {
 	parse    qemu.ParseOptions
 	options  predict.Options
 	name     string
+	firmware string // paths of the files, for messages
+	kernel   string
 }
 
 // A guest is one shape, read.
@@ -113,7 +119,7 @@ func measure(c *cli.Context, t *terminal) error {
 		}
 	}
 	j.noteSource(t, guests[0])
-	l, err := j.load(c.Context, t, guests[0])
+	l, err := j.load(c.Context, t, guests[0], digestFirmware(p.json))
 	if err != nil {
 		return err
 	}
@@ -268,25 +274,18 @@ func (j *job) noteSource(t *terminal, g guest) {
 	}
 }
 
-// load reads the files. While the initrd is still being read, the first guest is predicted but for RTMR2, so that what
-// all shapes share is hashed by then.
-func (j *job) load(ctx context.Context, t *terminal, g guest) (*loaded, error) {
+// load reads the files, and hashes what all guests share as the first one has it.
+func (j *job) load(ctx context.Context, t *terminal, g guest, digest digestFirmware) (*loaded, error) {
 	parts, err := j.src.openParts(g.machine[0].Files)
 	if err != nil {
 		return nil, err
 	}
 	defer parts.close()
-	early := j.options
-	early.Only = slices.DeleteFunc(slices.Clone(predict.Registers), func(r mr.Register) bool {
-		return r == mr.RTMR2 || len(j.options.Only) > 0 && !slices.Contains(j.options.Only, r)
-	})
-	l := loader{t: t, src: j.src, parts: parts}
-	if len(early.Only) > 0 {
-		l.warm = func(img *predict.Image) error {
-			_, err := predict.Measure(img, g.machine[0], early)
-			return inFile(parts.firmware.path, roleFirmware, err)
-		}
+	j.firmware = parts.firmware.path
+	if parts.kernel != nil {
+		j.kernel = parts.kernel.path
 	}
+	l := loader{t: t, src: j.src, parts: parts, machine: g.machine[0], options: j.options, digest: digest}
 	return l.load(ctx)
 }
 
@@ -316,7 +315,7 @@ func (j *job) run(c *cli.Context, p *printer, l *loaded, guests []guest) error {
 			}
 			g.Go(func() error {
 				r, err := j.predict(l.image, one)
-				slot <- outcome{one, r, err}
+				slot <- outcome{one, r, j.inPart(err)}
 				return nil
 			})
 		}
@@ -326,6 +325,18 @@ func (j *job) run(c *cli.Context, p *printer, l *loaded, guests []guest) error {
 	cancel()
 	if waited := g.Wait(); err == nil {
 		err = waited
+	}
+	return err
+}
+
+// inPart says which file an error of a prediction is about.
+func (j *job) inPart(err error) error {
+	var fe *bin.FormatError
+	switch {
+	case errors.Is(err, kernel.ErrBoot), errors.Is(err, kernel.ErrPatch):
+		return inFile(j.kernel, roleKernel, err)
+	case errors.As(err, &fe):
+		return inFile(j.firmware, roleFirmware, err)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -312,7 +313,54 @@ func parseOptions(c *cli.Context) (qemu.ParseOptions, error) {
 		}
 		o.CPUID = id
 	}
+	for _, text := range c.StringSlice("bar") {
+		id, bars, err := parseBARs(text)
+		if err != nil {
+			return o, err
+		}
+		if o.BARs == nil {
+			o.BARs = map[string][]qemu.BAR{}
+		}
+		o.BARs[id] = append(o.BARs[id], bars...)
+	}
 	return o, nil
+}
+
+// barKinds are the spaces of --bar.
+var barKinds = map[string]qemu.BARKind{
+	"io": qemu.BARIO, "mem32": qemu.BARMem32, "pref32": qemu.BARPref32, "mem64": qemu.BARMem64, "pref64": qemu.BARPref64,
+}
+
+// parseBARs reads one --bar, "gpu0=0:16M:mem64,2:128G:pref64".
+func parseBARs(text string) (string, []qemu.BAR, error) {
+	bad := func(why string) error {
+		return usage(fmt.Sprintf("--bar %q: %s", text, why), "write it as gpu0=0:16MiB:mem64,2:128GiB:pref64")
+	}
+	id, list, ok := strings.Cut(text, "=")
+	if !ok || id == "" {
+		return "", nil, bad("names no device")
+	}
+	var bars []qemu.BAR
+	for item := range strings.SplitSeq(list, ",") {
+		part := strings.Split(item, ":")
+		if len(part) != 3 {
+			return "", nil, bad(fmt.Sprintf("%q is not NUMBER:SIZE:KIND", item))
+		}
+		index, err := strconv.Atoi(part[0])
+		if err != nil || index < 0 || index > 5 {
+			return "", nil, bad(fmt.Sprintf("%q is not a number from 0 to 5", part[0]))
+		}
+		size, err := parseMemory(part[1])
+		if err != nil || size&(size-1) != 0 {
+			return "", nil, bad(fmt.Sprintf("%q is not a size that is a power of two", part[1]))
+		}
+		kind, ok := barKinds[part[2]]
+		if !ok {
+			return "", nil, bad(fmt.Sprintf("%q is not io, mem32, pref32, mem64 or pref64", part[2]))
+		}
+		bars = append(bars, qemu.BAR{Index: index, Size: size, Kind: kind})
+	}
+	return id, bars, nil
 }
 
 // readFile reads a whole file that may have at most limit bytes, with one allocation.

@@ -18,7 +18,9 @@ type Image struct {
 	Kernel   *kernel.Image // nil without -kernel
 	Initrd   *Initrd       // nil without -initrd
 
-	patched sync.Map // digest of a patched kernel by its patches
+	stubOnce sync.Once
+	stubs    kernel.StubMeasures
+	patched  sync.Map // digest of a patched kernel by its patches
 }
 
 // An Initrd is what reaches a measurement of an initrd.
@@ -35,6 +37,7 @@ type Firmware struct {
 	image func() (*ovmf.Image, error) // parsed when first asked for
 	mrtd  [2]func() mr.Digest         // by tdvf.Order
 	cfv   func() mr.Digest
+	bios  func() (smbios.FirmwareInfo, error)
 
 	profiles sync.Map // func() (*Profile, error) by Release
 }
@@ -50,6 +53,7 @@ func NewFirmware(data []byte) (*Firmware, error) {
 	for i, order := range []tdvf.Order{tdvf.SinglePass, tdvf.TwoPass} {
 		f.mrtd[i] = sync.OnceValue(func() mr.Digest { d, _ := tdvf.MRTD(data, md, order); return d })
 	}
+	f.bios = sync.OnceValues(f.smbiosInfo)
 	f.cfv = sync.OnceValue(func() mr.Digest { return mr.Sum(md.Find(tdvf.CFV).Data(data)) })
 	return f, nil
 }
@@ -57,6 +61,12 @@ func NewFirmware(data []byte) (*Firmware, error) {
 // NewImage joins the parts of a boot.
 func NewImage(f *Firmware, k *kernel.Image, i *Initrd) *Image {
 	return &Image{Firmware: f, Kernel: k, Initrd: i}
+}
+
+// stub is what the kernel's EFI stub measures, looked up once.
+func (img *Image) stub() kernel.StubMeasures {
+	img.stubOnce.Do(func() { img.stubs = img.Kernel.StubMeasures() })
+	return img.stubs
 }
 
 // authenticode is the kernel's digest under patches, computed once for each set of them.

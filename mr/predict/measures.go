@@ -33,6 +33,7 @@ const (
 var (
 	guidTDHOBTable = efi.MustGUID("93bb96af-b9f2-4eb8-9462-e0ba74564236") // event GUID of the TD HOB
 	guidSMBIOS     = efi.MustGUID("eb9d2d31-2d88-11d3-9a16-0090273fc14d") // SMBIOS_TABLE_GUID
+	guidSMBIOS3    = efi.MustGUID("f2fd1544-9794-4a2c-992e-e5bbcf20e394") // SMBIOS3_TABLE_GUID
 	guidKernelFS   = efi.MustGUID("1428f772-b64a-441e-b8c3-9ebdd7f893c7") // QemuKernelLoaderFsDxe's media
 )
 
@@ -190,7 +191,7 @@ func smbiosTable(p *platform) ([]Measurement, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := p.Firmware.smbiosInfo()
+	info, err := p.Firmware.bios()
 	if err != nil {
 		return nil, err
 	}
@@ -202,8 +203,12 @@ func smbiosTable(p *platform) ([]Measurement, error) {
 	if err != nil {
 		return nil, err
 	}
+	guid := guidSMBIOS
+	if q.Major() == 3 {
+		guid = guidSMBIOS3
+	}
 	// Where the firmware puts the table is logged, not hashed, and not known here.
-	return one(made("SMBIOS structure table, filtered", filtered, eventlog.AppendHandoffTables(nil, guidSMBIOS, 0))), nil
+	return one(made("SMBIOS structure table, filtered", filtered, eventlog.AppendHandoffTables(nil, guid, 0))), nil
 }
 
 func bootVariables(p *platform) ([]Measurement, error) {
@@ -249,7 +254,7 @@ func stubMeasures(p *platform) Answer {
 	if p.Kernel == nil {
 		return No
 	}
-	return Answer(p.Kernel.StubMeasures().LoadOptions)
+	return Answer(p.stub().LoadOptions)
 }
 
 func loadOptions(p *platform) ([]Measurement, error) {

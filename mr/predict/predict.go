@@ -35,6 +35,7 @@ type Result struct {
 	Values  map[mr.Register]mr.Digest
 	Unknown map[mr.Register]string // why a register that was asked for is not in Values
 	Events  []mr.Event             // of the registers in Values, in boot order
+	Notes   []string               // what a reader should know of how the values came about
 }
 
 // An UnknownError says that a value cannot be known from what was given, and why.
@@ -56,6 +57,9 @@ func Measure(img *Image, m *qemu.Machine, o Options) (*Result, error) {
 	}
 	p := &platform{Image: img, machine: m, profile: profile}
 	r := &Result{Values: map[mr.Register]mr.Digest{}, Unknown: map[mr.Register]string{}}
+	if profile.Newer && profile.Measures == Yes {
+		r.Notes = append(r.Notes, "the firmware may be newer than the newest edk2 release known here ("+profile.Releases+"): its bytes are read as those of that release")
+	}
 	if o.wants(mr.MRTD) {
 		r.Values[mr.MRTD] = img.Firmware.MRTD(pageOrder(m, o))
 	}

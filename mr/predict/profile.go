@@ -31,6 +31,7 @@ func (r Release) String() string { return strconv.Itoa(int(r)) }
 // that they allow decide it.
 type Profile struct {
 	Releases string // the edk2 releases that the bytes, and the user, allow
+	Newer    bool   // a release after the newest known one is among them
 
 	Measures             Answer // anything at all
 	IntelTdx             Answer // built from OvmfPkg/IntelTdx
@@ -133,6 +134,7 @@ func newProfile(f *ovmf.Facts, release Release) (*Profile, error) {
 		}
 		*c.field(p) = a
 	}
+	p.Newer = f.Conflict == "" && release == 0 && between.to == 0
 	p.IntelTdx = Answer(f.IntelTdx.Value)
 	p.Measures = Answer(f.TdTcg2Dxe.Value)
 	p.UiApp = Answer(f.UiApp.Value)

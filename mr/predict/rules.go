@@ -148,7 +148,7 @@ var rules = []Rule{
 // why says what an unknown answer of a rule depends on.
 func (p *platform) why(r *Rule) string {
 	if r.Register == mr.RTMR2 {
-		return "the kernel's bytes do not say whether its EFI stub measures: " + p.Kernel.StubMeasures().Evidence
+		return "the kernel's bytes do not say whether its EFI stub measures: " + p.stub().Evidence
 	}
 	return p.profile.ask()
 }

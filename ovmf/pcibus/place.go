@@ -13,14 +13,18 @@ type Placement map[*qemu.PCIDevice]qemu.Programmed
 const (
 	oneMiB       = 1 << 20
 	ioWindowUnit = 0x1000
-	firstIO      = 0x6000 // where the I/O aperture of the root bridges starts
-	hotplugMMIO  = 2 << 20
-	maxDepth     = 64
+	firstIO      = 0x6000 // the I/O aperture of the root bridges
+	lastIO       = 0xffff
+	lastMemory32 = 0xdfffffff // the end of their 32-bit aperture, before the memory-mapped configuration space
+	// leastMemoryAlign keeps BARs from sharing a page (PciParseBar).
+	leastMemoryAlign = 0x1000
+	hotplugMMIO      = 2 << 20
+	maxDepth         = 64
 )
 
-// Place assigns addresses to the functions of a machine as OVMF does from edk2-stable202305 on, with the 64-bit window
-// w. Where the machine has expander bridges, it assigns 32-bit and I/O addresses too; without them no table shows
-// these (edk2, MdeModulePkg/Bus/Pci/PciBusDxe/PciResourceSupport.c; OvmfPkg/PciHotPlugInitDxe/PciHotPlugInit.c).
+// Place assigns addresses to the functions of a machine as OVMF does, with the 64-bit window w. Where the machine has
+// expander bridges, it assigns 32-bit and I/O addresses too; without them no table shows these. A TD's firmware looks
+// at no option ROM (edk2, MdeModulePkg/Bus/Pci/PciBusDxe/PciResourceSupport.c; OvmfPkg/PciHotPlugInitDxe/PciHotPlugInit.c).
 func Place(m *qemu.Machine, w Window) (Placement, error) {
 	p := &placer{window: w, low: hasExpander(m.Root), roms: !m.TDX, out: make(Placement, len(m.Root.Devices))}
 	roots := []*root{{bus: m.Root}}
@@ -29,40 +33,35 @@ func Place(m *qemu.Machine, w Window) (Placement, error) {
 	}
 	for _, r := range roots {
 		next := int(r.nr)
-		n, err := p.bus(r.bus, r.nr, &next, 0, true)
-		if err != nil {
+		var err error
+		if r.need, err = p.bus(r.bus, nil, &next, 0); err != nil {
 			return nil, err
 		}
-		if p.rom > 0 {
-			n.mem32 = insert(n.mem32, &node{align: p.rom, length: p.rom})
-			p.rom = 0
-		}
-		r.need = n
+		r.lastBus = next
 	}
 	if err := checkNumbers(roots); err != nil {
 		return nil, err
 	}
-	if p.low {
-		if w.Size == 0 {
-			return nil, fmt.Errorf("pcibus: expander bridges without a 64-bit window: %w", ErrUnsupported)
-		}
-		io, mem := uint64(firstIO), uncachedBase(m.LowRAM())
-		for _, r := range roots {
-			io = p.assign(r.need.io, io)
-			mem = p.assign(r.need.mem32, mem)
-		}
-		if io > 0x10000 || mem > 0xfc000000 {
-			return nil, fmt.Errorf("pcibus: 32-bit or I/O addresses do not suffice: %w", ErrUnsupported)
-		}
+	spaces := []*space{
+		{Range: qemu.Range{Min: firstIO, Max: lastIO}, unit: ioWindowUnit, of: func(n *needs) []*node { return n.io }},
+		{Range: qemu.Range{Min: uncachedBase(m.LowRAM()), Max: lastMemory32}, unit: oneMiB, of: func(n *needs) []*node { return n.mem32 }},
+		{Range: qemu.Range{Min: w.Base, Max: w.Base + w.Size - 1}, unit: oneMiB, of: func(n *needs) []*node { return n.mem64 }},
 	}
-	if w.Size == 0 {
+	switch {
+	case p.low && w.Size == 0:
+		return nil, fmt.Errorf("pcibus: expander bridges without a 64-bit window: %w", ErrUnsupported)
+	case p.low && w.Generation != Stable202308:
+		return nil, fmt.Errorf("pcibus: expander bridges with firmware of before edk2-stable202308: %w", ErrUnsupported)
+	case w.Size == 0:
 		return p.out, nil
+	case !p.low:
+		spaces = spaces[2:]
 	}
-	at := w.Base
 	for _, r := range roots {
-		at = p.assign(r.need.mem64, at)
-		if at > w.Base+w.Size || at < w.Base {
-			return nil, fmt.Errorf("pcibus: the devices need more than the 64-bit window of %d GiB: %w", w.Size/oneGiB, ErrUnsupported)
+		for _, sp := range spaces {
+			if err := p.assign(sp, sp.of(&r.need)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return p.out, nil
@@ -76,15 +75,16 @@ func uncachedBase(lowRAM uint64) uint64 {
 
 // A root is a root bus with what the functions on it need.
 type root struct {
-	bus  *qemu.Bus
-	nr   uint8
-	need needs
+	bus     *qemu.Bus
+	nr      uint8
+	need    needs
+	lastBus int // the highest number below it
 }
 
 // checkNumbers refuses root buses whose numbers run into each other.
 func checkNumbers(roots []*root) error {
 	for i := 1; i < len(roots); i++ {
-		if roots[i-1].need.lastBus >= int(roots[i].nr) {
+		if roots[i-1].lastBus >= int(roots[i].nr) {
 			return fmt.Errorf("pcibus: bus %s: bus_nr=%d is taken by buses below another root bus: %w", roots[i].bus.Name, roots[i].nr, ErrUnsupported)
 		}
 	}
@@ -181,11 +181,34 @@ func layOut(list []*node, unit uint64) (length, align uint64) {
 	return max(roundUp(used, unit), roundUp(pad, unit)), align
 }
 
-// needs is what the functions of a bus need, by space. On a root bus mem64 holds everything that can lie above 4 GiB;
-// behind a bridge, what is prefetchable.
+// merge inserts the nodes of a list into another, front to back (MergeResourceTree).
+func merge(dst, list []*node) []*node {
+	for _, n := range list {
+		dst = insert(dst, n)
+	}
+	return dst
+}
+
+// needs is what the functions of a bus need, by the space that they ask for.
 type needs struct {
-	mem64, mem32, io []*node
-	lastBus          int
+	io, mem32, prefetch32, mem64, prefetch64 []*node
+}
+
+// degrade moves nodes to the spaces that the bus can have. A bridge's window for memory that is not prefetchable has
+// 32 bits; its other window has 64 where anything behind it asks for that, and what asks for 32 bits then goes to the
+// first. A root bridge takes prefetchable memory and the rest as one (DegradeResource).
+func (n *needs) degrade(isRoot bool) {
+	switch {
+	case isRoot:
+		n.mem32, n.prefetch32 = merge(n.mem32, n.prefetch32), nil
+		n.mem64, n.prefetch64 = merge(n.mem64, n.prefetch64), nil
+		return
+	case len(n.mem64) > 0:
+		n.mem32, n.mem64 = merge(n.mem32, n.mem64), nil
+	}
+	if len(n.prefetch64) > 0 {
+		n.mem32, n.prefetch32 = merge(n.mem32, n.prefetch32), nil
+	}
 }
 
 // A placer collects what one machine's functions need and get.
@@ -193,17 +216,19 @@ type placer struct {
 	window Window
 	low    bool // 32-bit and I/O addresses matter
 	roms   bool // firmware looks at option ROMs
-	rom    uint64
 	out    Placement
 }
 
-// bus returns what the functions of a bus need. nr is its number, and next the highest number given out.
-func (p *placer) bus(b *qemu.Bus, nr uint8, next *int, depth int, isRoot bool) (needs, error) {
-	n := needs{lastBus: int(nr)}
+// bus returns what the functions of a bus need. The owner is the bridge in front of it, nil for a root bus, and next
+// the highest bus number given out (CreateResourceMap).
+func (p *placer) bus(b *qemu.Bus, owner *qemu.PCIDevice, next *int, depth int) (needs, error) {
+	var n needs
 	if depth > maxDepth {
 		return n, fmt.Errorf("pcibus: bus %s: too many bridges behind each other: %w", b.Name, ErrUnsupported)
 	}
-	var nonPrefetch []*node
+	if rom := uint64(largestROM(b)); owner == nil && p.roms && p.low && rom > 0 {
+		n.mem32 = insert(n.mem32, &node{align: rom, length: rom})
+	}
 	slot := -1 // whose function 0 is there
 	for _, d := range b.Devices {
 		if d.Function == 0 {
@@ -212,71 +237,76 @@ func (p *placer) bus(b *qemu.Bus, nr uint8, next *int, depth int, isRoot bool) (
 		if slot != int(d.Slot) {
 			continue // without function 0, firmware does not look for others
 		}
-		for _, bar := range d.BARs {
-			if err := p.bar(&n, &nonPrefetch, d, bar, isRoot); err != nil {
-				return n, err
-			}
-		}
-		if p.roms && p.low {
-			p.rom = max(p.rom, uint64(d.ROM))
-		}
-		if d.Bridge == nil {
-			continue
-		}
-		if err := p.bridge(&n, d, next, depth); err != nil {
+		if err := p.function(&n, d, next, depth); err != nil {
 			return n, err
 		}
 	}
-	if isRoot {
-		// The root bridge takes prefetchable memory and the rest as one.
-		merged := make([]*node, 0, len(n.mem64)+len(nonPrefetch))
-		for _, l := range [...][]*node{n.mem64, nonPrefetch} {
-			for _, x := range l {
-				merged = insert(merged, x)
-			}
-		}
-		n.mem64 = merged
+	if owner != nil && (owner.NativeHotplug || owner.SHPC) {
+		p.reserve(&n, owner)
 	}
-	n.lastBus = *next
+	n.degrade(owner == nil)
 	return n, nil
 }
 
-// bar adds a base address register to what its bus needs. A 64-bit register that is not prefetchable lies below 4 GiB
-// behind a bridge, whose window for it has 32 bits.
-func (p *placer) bar(n *needs, nonPrefetch *[]*node, d *qemu.PCIDevice, bar qemu.BAR, isRoot bool) error {
-	if bar.Size == 0 || bar.Size&(bar.Size-1) != 0 {
-		return fmt.Errorf("pcibus: %s: BAR %d of %d bytes: %w", d.Driver, bar.Index, bar.Size, ErrUnsupported)
+// largestROM returns the size of the largest option ROM on a bus and below; all share one place.
+func largestROM(b *qemu.Bus) uint32 {
+	var most uint32
+	for _, d := range b.Devices {
+		most = max(most, d.ROM)
+		if d.Bridge != nil {
+			most = max(most, largestROM(d.Bridge))
+		}
 	}
-	x := &node{kind: barMemory, align: bar.Size, length: bar.Size, dev: d}
-	switch bar.Kind {
-	case qemu.BARIO:
-		if p.low {
-			x.kind = barIO
-			n.io = insert(n.io, x)
+	return most
+}
+
+// withVFs are devices with virtual functions, for which firmware makes room too.
+var withVFs = map[string]bool{"igb": true}
+
+// function adds what one function asks for: its BARs, and a bridge's windows.
+func (p *placer) function(n *needs, d *qemu.PCIDevice, next *int, depth int) error {
+	if withVFs[d.Driver] || d.Props["sriov_max_vfs"] != "" || d.Props["sriov-pf"] != "" {
+		return fmt.Errorf("pcibus: %s (id=%s): room for its virtual functions: %w", d.Driver, d.ID, ErrUnsupported)
+	}
+	for _, bar := range d.BARs {
+		if err := p.bar(n, d, bar); err != nil {
+			return err
 		}
-	case qemu.BARMem64:
-		if isRoot {
-			*nonPrefetch = insert(*nonPrefetch, x)
-		} else if p.low {
-			n.mem32 = insert(n.mem32, x)
-		}
-	case qemu.BARPref64:
-		n.mem64 = insert(n.mem64, x)
-	case qemu.BARPref32:
-		if !isRoot {
-			return fmt.Errorf("pcibus: %s: a 32-bit prefetchable BAR behind a bridge: %w", d.Driver, ErrUnsupported)
-		}
-		fallthrough
-	default:
-		if p.low {
-			n.mem32 = insert(n.mem32, x)
-		}
+	}
+	if d.Bridge != nil {
+		return p.bridge(n, d, next, depth)
 	}
 	return nil
 }
 
-// bridge numbers the bus behind a bridge and adds the bridge's windows to what its own bus needs, with room for what
-// may be plugged in.
+// bar adds a base address register to what its bus needs.
+func (p *placer) bar(n *needs, d *qemu.PCIDevice, bar qemu.BAR) error {
+	if bar.Size == 0 || bar.Size&(bar.Size-1) != 0 {
+		return fmt.Errorf("pcibus: %s: BAR %d of %d bytes: %w", d.Driver, bar.Index, bar.Size, ErrUnsupported)
+	}
+	dst, kind := &n.io, barIO
+	switch bar.Kind {
+	case qemu.BARIO:
+	case qemu.BARMem32:
+		dst, kind = &n.mem32, barMemory
+	case qemu.BARPref32:
+		dst, kind = &n.prefetch32, barMemory
+	case qemu.BARMem64:
+		dst, kind = &n.mem64, barMemory
+	case qemu.BARPref64:
+		dst, kind = &n.prefetch64, barMemory
+	default:
+		return fmt.Errorf("pcibus: %s: BAR %d of kind %d: %w", d.Driver, bar.Index, bar.Kind, ErrUnsupported)
+	}
+	align := bar.Size
+	if kind == barMemory {
+		align = max(align, leastMemoryAlign)
+	}
+	*dst = insert(*dst, &node{kind: kind, align: align, length: bar.Size, dev: d})
+	return nil
+}
+
+// bridge numbers the bus behind a bridge and adds the bridge's windows to what its own bus needs.
 func (p *placer) bridge(n *needs, d *qemu.PCIDevice, next *int, depth int) error {
 	if d.BusReserve > 0 {
 		return fmt.Errorf("pcibus: %s (id=%s): bus-reserve=: %w", d.Driver, d.ID, ErrUnsupported)
@@ -286,17 +316,12 @@ func (p *placer) bridge(n *needs, d *qemu.PCIDevice, next *int, depth int) error
 		return fmt.Errorf("pcibus: %s (id=%s): no bus number is left: %w", d.Driver, d.ID, ErrUnsupported)
 	}
 	f := qemu.Programmed{Secondary: uint8(*next)}
-	kids, err := p.bus(d.Bridge, f.Secondary, next, depth+1, false)
+	kids, err := p.bus(d.Bridge, d, next, depth+1)
 	if err != nil {
 		return err
 	}
 	f.Subordinate = uint8(*next)
 	p.out[d] = f
-	if d.NativeHotplug || d.SHPC {
-		if err := p.reserve(&kids, d); err != nil {
-			return err
-		}
-	}
 	window := func(dst *[]*node, kind nodeKind, kids []*node, unit uint64) {
 		if len(kids) == 0 {
 			return
@@ -305,54 +330,70 @@ func (p *placer) bridge(n *needs, d *qemu.PCIDevice, next *int, depth int) error
 			*dst = insert(*dst, &node{kind: kind, align: align, length: length, dev: d, kids: kids})
 		}
 	}
-	window(&n.mem32, windowMemory, kids.mem32, oneMiB)
 	window(&n.io, windowIO, kids.io, ioWindowUnit)
-	window(&n.mem64, windowPrefetch, kids.mem64, oneMiB)
+	window(&n.mem32, windowMemory, kids.mem32, oneMiB)
+	window(&n.prefetch32, windowPrefetch, kids.prefetch32, oneMiB)
+	window(&n.prefetch64, windowPrefetch, kids.prefetch64, oneMiB)
 	return nil
 }
 
-// reserve adds padding behind a bridge that can be plugged into: what its capability asks for, else 2 MiB of 32-bit
-// memory and a 256th of the 64-bit window.
-func (p *placer) reserve(n *needs, d *qemu.PCIDevice) error {
-	pad := func(list []*node, size uint64) []*node {
-		return insert(list, &node{kind: padding, align: size, length: size})
+// reserve adds room behind a bridge that can be plugged into: what its capability asks for, else 2 MiB of 32-bit
+// memory and a 256th of the 64-bit window (edk2, OvmfPkg/PciHotPlugInitDxe/PciHotPlugInit.c, GetResourcePadding).
+func (p *placer) reserve(n *needs, d *qemu.PCIDevice) {
+	pad := func(list *[]*node, size uint64) {
+		*list = insert(*list, &node{kind: padding, align: size, length: size})
 	}
 	switch {
 	case d.Pref32Reserve > 0:
-		if p.low {
-			return fmt.Errorf("pcibus: %s (id=%s): pref32-reserve= beside expander bridges: %w", d.Driver, d.ID, ErrUnsupported)
-		}
+		pad(&n.prefetch32, pow2Ceil(d.Pref32Reserve))
 	case d.Pref64Reserve > 0:
-		n.mem64 = pad(n.mem64, pow2Ceil(d.Pref64Reserve))
+		pad(&n.prefetch64, pow2Ceil(d.Pref64Reserve))
 	case p.window.Size > classicSize:
-		n.mem64 = pad(n.mem64, pow2Ceil(p.window.Size>>8))
-	}
-	if !p.low {
-		return nil
+		pad(&n.prefetch64, pow2Ceil(p.window.Size>>8))
 	}
 	if d.IOReserve > 0 {
-		n.io = pad(n.io, pow2Ceil(d.IOReserve))
+		pad(&n.io, pow2Ceil(d.IOReserve))
 	}
-	mmio := uint64(hotplugMMIO)
 	if d.MemReserve > 0 {
-		mmio = pow2Ceil(d.MemReserve)
+		pad(&n.mem32, pow2Ceil(d.MemReserve))
+	} else {
+		pad(&n.mem32, hotplugMMIO)
 	}
-	n.mem32 = pad(n.mem32, mmio)
-	return nil
 }
 
 // pow2Ceil returns the least power of two that is not below v.
 func pow2Ceil(v uint64) uint64 { return 1 << bits.Len64(v-1) }
 
-// assign gives addresses to a root bus's list from at on, and returns where the next may start.
-func (p *placer) assign(list []*node, at uint64) uint64 {
+// A space is the range that root bridges share of one kind of address.
+type space struct {
+	qemu.Range
+	unit  uint64 // what a root bridge's part is a multiple of
+	of    func(*needs) []*node
+	taken []qemu.Range
+}
+
+// assign gives a root bus's list the lowest addresses of a space that are free (edk2,
+// MdeModulePkg/Bus/Pci/PciHostBridgeDxe/PciHostBridge.c, AllocateResource).
+func (p *placer) assign(sp *space, list []*node) error {
 	if len(list) == 0 {
-		return at
+		return nil
 	}
-	length, align := layOut(list, 1)
-	at = roundUp(at, align)
+	length, align := layOut(list, sp.unit)
+	at := roundUp(sp.Min, align)
+	for moved := true; moved; {
+		moved = false
+		for _, t := range sp.taken {
+			if at <= t.Max && at+length > t.Min {
+				at, moved = roundUp(t.Max+1, align), true
+			}
+		}
+	}
+	if length > sp.Max-sp.Min+1 || at+length-1 > sp.Max || at < sp.Min {
+		return fmt.Errorf("pcibus: the devices need %#x bytes more than the range from %#x to %#x holds: %w", length, sp.Min, sp.Max, ErrUnsupported)
+	}
+	sp.taken = append(sp.taken, qemu.Range{Min: at, Max: at + length - 1})
 	p.program(list, at)
-	return at + length
+	return nil
 }
 
 // program writes the addresses of a list that starts at base into the functions.

@@ -16,19 +16,23 @@ import (
 // ErrUnsupported is wrapped by the errors about machines whose placement is not known.
 var ErrUnsupported = errors.New("not known to the model of the PCI bus driver")
 
-// A Generation is a span of edk2 releases that choose the 64-bit window alike.
+// A Generation is a span of edk2 releases that choose the 64-bit window alike. The zero value is the newest.
 type Generation uint8
 
 // The generations, by their first release.
 const (
-	Classic       Generation = iota // up to edk2-stable202208: 32 GiB behind RAM
-	Stable202211                    // the top eighth of the address space, of up to 47 bits
-	Stable202308                    // of up to 46 bits without 5-level paging
+	Stable202308  Generation = iota // the top eighth of the address space, of up to 46 bits (4-level paging)
+	Stable202211                    // of up to 47 bits
+	Classic                         // before: 32 GiB behind RAM
 	numGeneration                   // how many there are
 )
 
-// A Window is the range above 4 GiB that firmware gives to the root bridge. A Size of 0 says that there is none.
-type Window struct{ Base, Size uint64 }
+// A Window is the range above 4 GiB that firmware of a generation gives to the root bridge. A Size of 0 says that
+// there is none.
+type Window struct {
+	Base, Size uint64
+	Generation Generation
+}
 
 // A Guest is what the choice of the window depends on.
 type Guest struct {
@@ -91,17 +95,17 @@ func Window64(g Guest, gen Generation) (Window, error) {
 		size, overridden = mib<<20, true
 	}
 	if size == 0 {
-		return Window{}, nil
+		return Window{Generation: gen}, nil
 	}
 	size = roundUp(size, oneGiB)
-	w := Window{Base: roundUp(roundUp(g.MemoryEnd, oneGiB), 1<<(bits.Len64(size)-1)), Size: size}
+	w := Window{Base: roundUp(roundUp(g.MemoryEnd, oneGiB), 1<<(bits.Len64(size)-1)), Size: size, Generation: gen}
 	width, known := g.addressWidth(gen)
 	if gen == Classic || overridden || !known {
 		return w, nil
 	}
 	space, mmio := uint64(1)<<width, uint64(1)<<(width-3)
 	if w.Size < mmio && w.Base+mmio < space {
-		w = Window{Base: space - mmio, Size: mmio}
+		w.Base, w.Size = space-mmio, mmio
 		if g.AMDHole && w.Base <= 1<<40-1 && w.Base+w.Size > amdHoleStart {
 			w.Base = (amdHoleStart - w.Size) &^ (w.Size - 1)
 		}
@@ -127,9 +131,9 @@ func (g Guest) addressWidth(gen Generation) (int, bool) {
 	default:
 		return 0, false
 	}
-	most := 47
-	if gen >= Stable202308 {
-		most = 46
+	most := 46
+	if gen == Stable202211 {
+		most = 47
 	}
 	if g.NoHugePages1G {
 		most = 40

@@ -1,0 +1,283 @@
+package qemu
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const testRelease = "10.2.2"
+
+// parseLine reads a command line written with blanks.
+func parseLine(t *testing.T, release, line string) *Machine {
+	t.Helper()
+	m, err := ParseArgs(strings.Fields(line), release, ParseOptions{})
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return m
+}
+
+// TestRefused has one command line for each way of being wrong, with the words that its error must have.
+func TestRefused(t *testing.T) {
+	for _, tc := range []struct {
+		line string
+		err  error
+		want string
+	}{
+		// Options.
+		{"-M q35 -frobnicate", ErrUnknown, "-frobnicate: unknown option"},
+		{"-M q35 -devcie x", ErrUnknown, "did you mean -device"},
+		{"-M q35 -m", ErrUsage, "-m: requires an argument"},
+		{"-M q35 -readconfig f", ErrUnsupported, "-readconfig f: reads options from a file"},
+		{"-M q35 -acpitable file=x", ErrUnsupported, "-acpitable"},
+		{"-M q35 -pflash x", ErrUnsupported, "use -bios"},
+		{"-M q35 -drive if=pflash,file=x", ErrUnsupported, "-bios"},
+		{"-M q35 -incoming tcp:x", ErrUnsupported, "-incoming"},
+		{"-M q35 -no-hpet", ErrUsage, "use -machine hpet=off"},
+		{"-M q35 -watchdog ib700", ErrUsage, "use -device ib700"},
+		{"-M q35 --help", ErrUsage, "starts no guest"},
+		{"-M q35 -initrd x", ErrUsage, "-initrd: only allowed with -kernel"},
+		{"-M q35 -append x", ErrUsage, "-append: only allowed with -kernel"},
+		{"-M q35 -uuid 1234", ErrUsage, "is not a UUID"},
+		// Machine.
+		{"-smp 2", ErrUnsupported, "without -machine"},
+		{"-M pc", ErrUnsupported, "only q35"},
+		{"-M pc-i440fx-9.0", ErrUnsupported, "only q35"},
+		{"-M q36", ErrUnknown, "did you mean q35"},
+		{"-M pc-q35-11.0", ErrUnknown, "its newest is pc-q35-10.2"},
+		{"-M pc-q35-2.6", ErrUnknown, "unknown machine type"},
+		{"-M q35,smm", ErrUsage, `"smm" has no value`},
+		{"-M q35,smm=maybe", ErrUsage, "expects on or off"},
+		{"-M q35,hpte=off", ErrUnknown, "did you mean hpet"},
+		{"-M q35,cxl=on", ErrUnsupported, "not modelled"},
+		{"-M q35,sgx-epc.0.memdev=m", ErrUnsupported, "sgx-epc"},
+		{"-M q35,x-oem-id=TOOLONG", ErrUsage, "longer than 6"},
+		{"-M q35,max-ram-below-4g=5G", ErrUsage, "at most 4G"},
+		{"-M q35,confidential-guest-support=t", ErrUsage, "no -object with id=t"},
+		{"-M q35,confidential-guest-support=t -object rng-random,id=t", ErrUnsupported, "only tdx-guest"},
+		{"-M q35,smm=on,confidential-guest-support=t -object tdx-guest,id=t", ErrUsage, "a TD has no smm"},
+		{"-M q35,pic=on,confidential-guest-support=t -object tdx-guest,id=t", ErrUsage, "a TD has no pic"},
+		{"-M q35,kernel-irqchip=on,confidential-guest-support=t -object tdx-guest,id=t", ErrUsage, "kernel-irqchip=split"},
+		// Topology and memory.
+		{"-M q35 -smp 0", ErrUsage, "cpus=0"},
+		{"-M q35 -smp 4,sockets=3", ErrUsage, "is not maxcpus"},
+		{"-M q35 -smp 4,maxcpus=2", ErrUsage, "less than cpus"},
+		{"-M q35 -smp 4097", ErrUsage, "more than the 4096"},
+		{"-M pc-q35-8.0 -smp 289", ErrUsage, "more than the 288"},
+		{"-M q35 -smp 4,clusters=2", ErrUsage, "not supported by q35"},
+		{"-M q35 -smp 4,books=2", ErrUsage, "not supported by q35"},
+		{"-M q35 -smp cups=4", ErrUnknown, "did you mean cpus"},
+		{"-M q35 -m 0", ErrUsage, "-m 0"},
+		{"-M q35 -m 2X", ErrUsage, "is not a size"},
+		{"-M q35 -m 9P", ErrUsage, "52 address bits"},
+		{"-M q35 -m 2G,slots=4", ErrUsage, "slots need maxmem"},
+		{"-M q35 -m 2G,maxmem=1G", ErrUsage, "less than"},
+		{"-M q35 -m 2G,slots=257,maxmem=4G", ErrUsage, "from 0 to 256"},
+		{"-M q35 -m 2G,slots=2,maxmem=2G", ErrUsage, "yet maxmem is the initial memory"},
+		{"-M q35,memory-backend=m -m 2G", ErrUsage, "no -object with id=m"},
+		{"-M q35,memory-backend=m -m 2G -object memory-backend-ram,id=m,size=1G", ErrUsage, "the backend has"},
+		{"-M q35 -numa node,mem=1G", ErrUsage, "use memdev="},
+		{"-M q35 -m 1G -numa node,nodeid=1,memdev=m -object memory-backend-ram,id=m,size=1G", ErrUsage, "node 0 is missing"},
+		{"-M q35 -m 2G -numa node,memdev=m -object memory-backend-ram,id=m,size=1G", ErrUsage, "the machine"},
+		{"-M q35 -m 2G -numa node -numa node,nodeid=0", ErrUsage, "given before"},
+		{"-M q35 -numa node,cpus=3", ErrUsage, "below maxcpus"},
+		{"-M q35 -numa hmat-lb,initiator=0", ErrUnsupported, "hmat-lb"},
+		{"-M q35 -numa dist,src=0,dst=1,val=20", ErrUsage, "no such node"},
+		// Objects, firmware configuration, SMBIOS, boot.
+		{"-M q35 -object frob,id=x", ErrUnknown, `unknown object type "frob"`},
+		{"-M q35 -object sev-snp-guest,id=x", ErrUnknown, "only Intel TDs"},
+		{"-M q35 -object iothread", ErrUsage, `"id" is missing`},
+		{"-M q35 -object iothread,id=a -object iothread,id=a", ErrUsage, "already"},
+		{"-M q35 -fw_cfg name=opt/x", ErrUsage, "either file or string"},
+		{"-M q35 -fw_cfg name=opt/x,string=a -fw_cfg name=opt/x,string=b", ErrUsage, "already"},
+		{"-M q35 -fw_cfg name=bootorder,string=a", ErrUnsupported, "QEMU has a file of that name"},
+		{"-M q35 -fw_cfg name=etc/acpi/tables,string=a", ErrUnsupported, "QEMU has a file of that name"},
+		{"-M q35 -smbios type=5", ErrUsage, "no table of type 5"},
+		{"-M q35 -smbios type=1,serail=x", ErrUnknown, "did you mean serial"},
+		{"-M q35 -boot menu=perhaps", ErrUsage, "expects on or off"},
+		{"-M q35 -boot cz", ErrUsage, "not a letter from a to p"},
+		{"-M q35 -boot splash-time=70000", ErrUsage, "65535"},
+		{"-M q35 -global nvme.max_ioqpairs=3 -device nvme,serial=1", ErrUnsupported, "max_ioqpairs=3"},
+		{"-M q35 -global ICH9-LPC.disable_s5=1", ErrUnknown, "did you mean disable_s3"},
+		{"-M q35 -global frob.x=1", ErrUnknown, `unknown device "frob"`},
+		// Devices.
+		{"-M q35 -device foo", ErrUnknown, `-device foo: unknown device "foo"`},
+		{"-M q35 -device virtio-nte-pci", ErrUnknown, "did you mean virtio-net-pci"},
+		{"-M q35 -device virtio-net-pci,mca=x", ErrUnknown, "did you mean mac"},
+		{"-M q35 -device ", ErrUsage, ""},
+		{"-M q35 -device edu,id=a -device edu,id=a", ErrUsage, "id=a already"},
+		{"-M q35 -device edu,bus=x", ErrUsage, `no bus "x"`},
+		{"-M q35 -device edu,bus=isa.0", ErrUsage, "does not go on bus isa.0"},
+		{"-M q35 -device edu,addr=5 -device edu,addr=5", ErrUsage, "is taken by edu"},
+		{"-M q35 -device edu,addr=0", ErrUsage, "is taken by mch"},
+		{"-M q35 -device edu,addr=1f.2,multifunction=on", ErrUsage, "is taken by ich9-ahci"},
+		{"-M q35 -device edu,addr=20", ErrUsage, "addr=20 is not a slot"},
+		{"-M q35 -device edu,addr=5.8", ErrUsage, "addr=5.8 is not a slot"},
+		{"-M q35 -device edu,addr=5 -device edu,addr=5.1", ErrUsage, "without multifunction=on"},
+		{"-M q35 -device edu,addr=5.1,multifunction=on -device edu,addr=5.0", ErrUsage, "needs multifunction=on"},
+		{"-M q35 -device edu,multifunction=x", ErrUsage, "expects on or off"},
+		{"-M q35 -device pcie-root-port,id=a -device pcie-root-port,id=b", ErrUsage, "chassis=0,slot=0 is taken"},
+		{"-M q35 -device pcie-root-port,id=a -device pcie-root-port,id=b,bus=a,chassis=2", ErrUsage, "PCI Express root bus"},
+		{"-M q35 -device pxb-pcie,id=p,bus_nr=5 -device edu", ErrUsage, "only bridges and ports"},
+		{"-M q35 -device pxb-pcie,id=p,bus_nr=5 -device pxb-pcie,id=q,bus=pcie.0,bus_nr=5", ErrUsage, "bus_nr=5 is taken"},
+		{"-M q35 -device pxb-pcie,id=p,bus_nr=5,numa_node=1", ErrUsage, "no such node"},
+		{"-M q35 -device pci-bridge,id=b", ErrUsage, "chassis_nr="},
+		{"-M q35 -device xio3130-downstream,id=a", ErrUsage, "behind an upstream port"},
+		{"-M q35 -device vfio-pci,host=01:00.0", ErrUnsupported, "--bar"},
+		{"-M q35 -device amd-iommu", ErrUnsupported, "IVRS"},
+		{"-M q35 -device intel-iommu -device intel-iommu", ErrUsage, "an IOMMU already"},
+		{"-M q35 -device tpm-crb,tpmdev=a -device tpm-tis,tpmdev=b", ErrUsage, "a TPM already"},
+		{"-M q35 -device vmgenid,guid=1", ErrUsage, "is not a GUID"},
+		{"-M q35 -device virtio-net-pci,romfile=x.rom", ErrUnsupported, "romfile"},
+		{"-M q35 -device virtio-net-pci,romsize=65536", ErrUnsupported, "romsize"},
+		{"-M q35 -device virtio-net-pci,mq=on", ErrUnsupported, "vectors="},
+		{"-M q35 -device pci-testdev,membar=3M", ErrUsage, "power of two"},
+		{"-M q35 -device ivshmem-plain", ErrUsage, "memdev"},
+		{"-M q35 -device scsi-hd,drive=x", ErrUsage, "no SCSI bus"},
+		{"-M q35 -device ide-hd,drive=x -device ide-hd,drive=y", ErrUsage, "is full"},
+		{"-M q35 -device isa-serial,iobase=0x3f0", ErrUnsupported, "use index="},
+		{"-M q35 -serial null -serial null -serial null -serial null -serial null", ErrUsage, "at most 4"},
+		{"-M q35 -device edu,bootindex=1", ErrUnknown, `edu has no property "bootindex"`},
+		{"-M q35 -device qemu-xhci -device usb-storage,drive=d,bootindex=1", ErrUnsupported, "bootindex= of a usb-storage"},
+		{"-M q35 -device e1000,bootindex=1 -device nvme,serial=1,bootindex=1", ErrUsage, "bootindex=1 is taken"},
+		{"-M q35 -kernel k -device e1000,bootindex=0", ErrUsage, "bootindex=0 is taken"},
+		{"-M q35 -vga frob", ErrUnknown, "unknown display device"},
+		{"-M q35 -nic user,model=frob", ErrUnknown, `unknown network device "frob"`},
+		{"-M q35 -drive if=frob,file=x", ErrUsage, "unsupported bus type"},
+		{"-M q35 -drive index=0,file=x -drive index=0,file=y", ErrUsage, "already"},
+		{"-M q35 -drive index=0,unit=1,file=x", ErrUsage, "does not go with"},
+		{"-M q35,sata=off -cdrom x", ErrUsage, "no such SATA port"},
+		{"-M q35 -virtfs local", ErrUsage, "mount_tag"},
+		// CPU.
+		{"-M q35 -cpu host", ErrUsage, "needs -accel kvm"},
+		{"-M q35 -cpu qemu64,phys-bits=60", ErrUsage, "from 32 to 52"},
+		{"-M q35 -cpu qemu64,vendor=Intel", ErrUsage, "12 characters"},
+		{"-M q35 -cpu qemu64,stepping=16", ErrUsage, "from 0 to 15"},
+	} {
+		args := strings.Fields(tc.line)
+		if strings.HasSuffix(tc.line, " ") {
+			args = append(args, "")
+		}
+		m, err := ParseArgs(args, testRelease, ParseOptions{})
+		if err == nil {
+			t.Errorf("%s: no error", tc.line)
+			continue
+		}
+		if m != nil || !errors.Is(err, tc.err) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v; want %v with %q", tc.line, err, tc.err, tc.want)
+		}
+	}
+}
+
+// TestLimits has inputs that are too long for any command line.
+func TestLimits(t *testing.T) {
+	for name, args := range map[string][]string{
+		"arguments": make([]string, maxArgs+1),
+		"length":    {"-M", "q35", "-append", strings.Repeat("a", maxArgLen+1)},
+		"option":    {"-" + strings.Repeat("a", maxArgLen+1)},
+		"zero byte": {"-M", "q35\x00"},
+		"JSON":      {"-M", "q35", "-device", strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100)},
+	} {
+		if _, err := ParseArgs(args, testRelease, ParseOptions{}); !errors.Is(err, ErrUsage) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestRelease(t *testing.T) {
+	for _, r := range []string{"7.2.0", "8.2.2", "8.2.2-tdx", "9.0.2-tdx", "9.1.0", "9.2.1", "10.0", "10.1.0", "10.2.2", "11.1.3"} {
+		if _, _, err := TraitsOf(r); err != nil {
+			t.Error(err)
+		}
+	}
+	for r, want := range map[string]string{
+		"8.0.0": "nearest known: 7.2.x, 8.2.x, 8.2.x-tdx", "8.1.5": "8.2.x", "11.0.0": "nearest known: 10.1.x, 10.2.x, 11.1.x",
+		"12.0.0": "11.1.x", "10.1.0-tdx": "--assume-qemu", "x": "write it as 10.1.0", "10": "write it as", "010.1.0": "write it as",
+		"10.1.0.1": "write it as", "-1.2.3": "write it as", "": "write it as",
+	} {
+		if _, _, err := TraitsOf(r); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v; want %q", r, err, want)
+		}
+	}
+	m, err := ParseArgs([]string{"-M", "q35"}, "8.1.0", ParseOptions{Assume: "8.2.2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, want, _ := TraitsOf("8.2.2"); m.Type != "pc-q35-8.1" || m.Traits != want {
+		t.Errorf("8.1.0 as 8.2.2 has type %s and traits %+v", m.Type, m.Traits)
+	}
+	// A release without TDX starts no TD; the build with patches is another release.
+	td := []string{"-M", "q35,confidential-guest-support=t", "-object", "tdx-guest,id=t"}
+	if _, err := ParseArgs(td, "8.2.2", ParseOptions{}); err == nil || !strings.Contains(err.Error(), "8.2.2-tdx") {
+		t.Errorf("a TD on 8.2.2: %v", err)
+	}
+	if _, err := ParseArgs(td, "8.2.2-tdx", ParseOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTDX(t *testing.T) {
+	m, err := ParseArgs([]string{"-M", "q35"}, testRelease, ParseOptions{TDX: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !m.TDX || m.SMM || m.PIC || m.KernelIRQChip != "split" || !m.HPET {
+		t.Errorf("%+v", m)
+	}
+	m = parseLine(t, testRelease, "-M q35")
+	if m.TDX || !m.SMM || !m.PIC {
+		t.Errorf("a plain machine has TDX %v, smm %v, pic %v", m.TDX, m.SMM, m.PIC)
+	}
+}
+
+// TestOptionTable holds the rows to what they promise.
+func TestOptionTable(t *testing.T) {
+	seen := map[string]bool{}
+	for _, o := range options {
+		if seen[o.Name] || strings.HasPrefix(o.Name, "-") {
+			t.Errorf("-%s: twice, or with a dash", o.Name)
+		}
+		seen[o.Name] = true
+		if o.Why == "" && o.Read == nil {
+			t.Errorf("-%s is passed over without a reason", o.Name)
+		}
+	}
+	names := Drivers()
+	slices.Sort(names)
+	if len(slices.Compact(names)) != len(Drivers()) {
+		t.Error("a device has two rows")
+	}
+	for _, table := range deviceTables {
+		for i := range table {
+			m := &table[i]
+			if m.Bus != onPCI && m.Why == "" && m.Apply == nil {
+				t.Errorf("%s is passed over without a reason", m.Name)
+			}
+			if m.Bus == onPCI && len(m.BARs) == 0 && m.Size == nil && m.Kind == Endpoint {
+				t.Errorf("%s has no BARs", m.Name)
+			}
+			for _, b := range m.BARs {
+				if b.Size&(b.Size-1) != 0 || b.Index > 5 {
+					t.Errorf("%s: BAR %d of %d bytes", m.Name, b.Index, b.Size)
+				}
+			}
+		}
+	}
+	for alias, full := range aliases {
+		if _, ok := modelOf(full); !ok || seen[alias] {
+			t.Errorf("alias %s of %s, which is no device", alias, full)
+		}
+	}
+	for _, p := range machineProperties {
+		if p.Why == "" {
+			t.Errorf("machine property %s has no reason", p.Name)
+		}
+	}
+	for i := 1; i < len(changes); i++ {
+		if changes[i-1].Since.Less(changes[i].Since) {
+			t.Errorf("%s is newer than %s before it", changes[i].ID, changes[i-1].ID)
+		}
+	}
+}
