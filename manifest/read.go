@@ -116,7 +116,7 @@ func (r *reader) predicate() {
 		{Name: "tool", Read: r.product((*Product)(&m.Tool))},
 		{Name: "source", Read: func() { m.Source = r.source() }, Optional: optional},
 		{Name: "launch", Read: r.launch, Optional: optional},
-		{Name: "policy", Read: r.policy, Optional: optional},
+		{Name: "policy", Read: func() { m.Policy = r.policy() }, Optional: optional},
 		{Name: "variants", Read: func() { r.Array(variant) }},
 		{Name: "platforms", Read: func() { r.Array(r.platform) }},
 		{Name: "layouts", Read: func() { r.Array(r.layout) }, Optional: optional},

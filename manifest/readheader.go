@@ -2,8 +2,29 @@ package manifest
 
 import (
 	"github.com/tdxkit/tdxkit/internal/bin"
+	"github.com/tdxkit/tdxkit/internal/strictjson"
 	"github.com/tdxkit/tdxkit/mr"
 )
+
+// ParseSource reads a source alone, as a manifest has it.
+func ParseSource(data []byte) (*Source, error) {
+	r := &reader{Decoder: strictjson.NewDecoder("source", data)}
+	s := r.source()
+	if err := r.End(); err != nil {
+		return nil, err
+	}
+	return s, s.check()
+}
+
+// ParsePolicy reads a policy alone, as a manifest has it.
+func ParsePolicy(data []byte) (*Policy, error) {
+	r := &reader{Decoder: strictjson.NewDecoder("policy", data)}
+	p := r.policy()
+	if err := r.End(); err != nil {
+		return nil, err
+	}
+	return p, p.check()
+}
 
 func (r *reader) source() *Source {
 	s := &Source{}
@@ -43,7 +64,7 @@ func (r *reader) launch() {
 	r.m.Launch = l
 }
 
-func (r *reader) policy() {
+func (r *reader) policy() *Policy {
 	p := &Policy{}
 	mask := func(name string, to **Mask) field {
 		return field{Name: name, Optional: optional, Read: func() {
@@ -69,7 +90,7 @@ func (r *reader) policy() {
 		{Name: "minimumTcb", Optional: optional, Read: func() { p.MinimumTCB = r.minimumTCB() }},
 		{Name: "mrSeam", Optional: optional, Read: func() { p.MRSEAM = r.digestList("mrSeam") }},
 	})
-	r.m.Policy = p
+	return p
 }
 
 func (r *reader) digestList(name string) []mr.Digest {

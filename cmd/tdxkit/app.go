@@ -60,7 +60,7 @@ func newApp(t *terminal) *cli.App {
 		OnUsageError:              flagError,
 		Action:                    noVerb,
 		Commands: []*cli.Command{
-			measureCommand(t), inspectCommand(t), acpiCommand(t), replayCommand(), dstackMRCommand(t),
+			measureCommand(t), inspectCommand(t), acpiCommand(t), replayCommand(), manifestCommand(t), dstackMRCommand(t),
 		},
 	}
 	for _, c := range app.Commands {
