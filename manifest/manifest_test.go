@@ -61,7 +61,7 @@ var bootRules = []struct {
 	{mr.RTMR0, eventlog.EVEFIPlatformFirmwareBlob2, "rtmr0.cfv", "CFV"},
 	{mr.RTMR0, eventlog.EVPlatformConfigFlags, "rtmr0.acpi", "etc/acpi/tables"},
 	{mr.RTMR1, eventlog.EVEFIBootServicesApplication, "rtmr1.kernel", "the kernel"},
-	{mr.RTMR2, eventlog.EVEventTag, "rtmr2.cmdline", "the command line"},
+	{mr.RTMR2, eventlog.EVEventTag, "rtmr2.load-options", "the command line"},
 	{mr.RTMR2, eventlog.EVEventTag, "rtmr2.initrd", "the initrd"},
 }
 

@@ -295,7 +295,9 @@ func TestParseTrustRejects(t *testing.T) {
 		{"two keys of one name", func(d map[string]any) { trustKey(d, 1)["name"] = "alice" }, "occurs twice"},
 		{"a key that is not there", func(d map[string]any) { product(d)["keys"] = []string{"alice", "zoe"} }, `"zoe"`},
 		{"a product twice", func(d map[string]any) { d["products"] = append(d["products"].([]any), product(d)) }, "occurs twice"},
-		{"a private key", func(d map[string]any) { trustKey(d, 1)["publicKey"] = "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n" }, "publicKey"},
+		{"a private key", func(d map[string]any) {
+			trustKey(d, 1)["publicKey"] = "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"
+		}, "publicKey"},
 		{"validity that ends before it begins", func(d map[string]any) {
 			trustKey(d, 1)["notBefore"], trustKey(d, 1)["notAfter"] = "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"
 		}, "notAfter"},
