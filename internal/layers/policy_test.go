@@ -34,6 +34,11 @@ var policy = map[string][]string{
 		"mr", "qemu", "ovmf/pcibus", "acpi", "smbios",
 	},
 
+	"manifest/dsse":    {"internal/strictjson"},
+	"manifest":         {"internal/bin", "internal/strictjson", "eventlog", "mr", "manifest/dsse"},
+	"manifest/keyfile": {"internal/strictjson", "manifest/dsse", "golang.org/x/crypto"},
+	"manifest/export":  {"mr", "manifest", "manifest/dsse", "github.com/fxamacker/cbor/v2", "github.com/veraison/go-cose"},
+
 	// 5: the edge
 	"cmd/tdxkit": {"*"},
 	"scripts":    {"*"},
@@ -53,7 +58,7 @@ var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "in
 var edge = []string{"cmd", "scripts"}
 
 // testModules are modules that tests import beside those of their package.
-var testModules = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal"}
+var testModules = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "github.com/santhosh-tekuri/jsonschema/v6"}
 
 // forbiddenImports are standard packages for the edge alone, with what a library does instead.
 var forbiddenImports = map[string]string{
