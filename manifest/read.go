@@ -117,7 +117,10 @@ func (r *reader) predicate() {
 		{Name: "source", Read: func() { m.Source = r.source() }, Optional: optional},
 		{Name: "launch", Read: r.launch, Optional: optional},
 		{Name: "policy", Read: func() { m.Policy = r.policy() }, Optional: optional},
-		{Name: "variants", Read: func() { r.Array(variant) }},
+		{Name: "variants", Read: func() {
+			m.variants = make([]packed, 0, min(MaxVariants, r.Rest()/leastVariant))
+			r.Array(variant)
+		}},
 		{Name: "platforms", Read: func() { r.Array(r.platform) }},
 		{Name: "layouts", Read: func() { r.Array(r.layout) }, Optional: optional},
 		{Name: "digests", Read: func() { r.digestPool() }},
@@ -226,7 +229,14 @@ func (r *reader) layout() {
 	r.m.layouts = append(r.m.layouts, events)
 }
 
+// The least numbers of bytes that an item takes, to make room for many at once without believing a count.
+const (
+	leastVariant = 80
+	leastDigest  = 99
+)
+
 func (r *reader) digestPool() {
+	r.m.digests = make([]mr.Digest, 0, min(maxPool, r.Rest()/leastDigest))
 	r.Array(func() {
 		var d mr.Digest
 		if len(r.m.digests) == maxPool {

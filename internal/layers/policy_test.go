@@ -34,7 +34,7 @@ var policy = map[string][]string{
 		"mr", "qemu", "ovmf/pcibus", "acpi", "smbios",
 	},
 
-	"manifest/dsse":    {"internal/strictjson"},
+	"manifest/dsse":    {"internal/bin", "internal/strictjson"},
 	"manifest":         {"internal/bin", "internal/strictjson", "eventlog", "mr", "manifest/dsse"},
 	"manifest/keyfile": {"internal/strictjson", "manifest/dsse", "golang.org/x/crypto"},
 	"manifest/export":  {"mr", "manifest", "manifest/dsse", "github.com/fxamacker/cbor/v2", "github.com/veraison/go-cose"},

@@ -177,6 +177,17 @@ func (d *Decoder) String() string {
 	return string(d.raw())
 }
 
+// Bytes reads a string and returns its bytes, which alias the document where the string has no escape.
+func (d *Decoder) Bytes() []byte {
+	if d.p.err != nil {
+		return nil
+	}
+	return d.raw()
+}
+
+// Rest is how many bytes of the document are left.
+func (d *Decoder) Rest() int { return len(d.p.data) - d.p.pos }
+
 // Text reads a string of 1 to limit bytes without control characters: one that can be printed on a line.
 func (d *Decoder) Text(field string, limit int) string {
 	at := d.p.pos

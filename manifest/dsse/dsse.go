@@ -12,8 +12,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
+	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/internal/strictjson"
 )
 
@@ -47,50 +49,41 @@ func PAE(payloadType string, payload []byte) []byte {
 	return append(append(b, ' '), payload...)
 }
 
-// envelopeJSON has the members in their order.
-type envelopeJSON struct {
-	Payload     string          `json:"payload"`
-	PayloadType string          `json:"payloadType"`
-	Signatures  []signatureJSON `json:"signatures"`
-}
-
-type signatureJSON struct {
-	KeyID string `json:"keyid"`
-	Sig   string `json:"sig"`
-}
+// The fixed parts of an envelope's one form.
+const (
+	formHead  = `{"payload":"`
+	formType  = `","payloadType":`
+	formSigs  = `,"signatures":[`
+	formKeyID = `{"keyid":`
+	formSig   = `,"sig":"`
+)
 
 // Append appends the envelope's one form: no white space, members in the order of the specification's example, standard
 // base64 with padding, and a newline at the end.
 func (e *Envelope) Append(b []byte) ([]byte, error) {
-	out := bytes.NewBuffer(b)
-	out.Grow(base64.StdEncoding.EncodedLen(len(e.UntrustedPayload)) + 256*(1+len(e.Signatures)))
-	out.WriteString(`{"payload":"`)
-	w := base64.NewEncoder(base64.StdEncoding, out)
-	w.Write(e.UntrustedPayload)
-	w.Close()
-	out.WriteString(`","payloadType":`)
-	if err := writeString(out, e.UntrustedPayloadType); err != nil {
-		return nil, err
-	}
-	out.WriteString(`,"signatures":[`)
-	for i, s := range e.Signatures {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		out.WriteString(`{"keyid":`)
-		if err := writeString(out, s.KeyID); err != nil {
-			return nil, err
-		}
-		out.WriteString(`,"sig":"` + base64.StdEncoding.EncodeToString(s.Sig) + `"}`)
-	}
-	out.WriteString("]}\n")
-	return out.Bytes(), nil
+	b = slices.Grow(b, base64.StdEncoding.EncodedLen(len(e.UntrustedPayload))+256*(1+len(e.Signatures)))
+	b = base64.StdEncoding.AppendEncode(append(b, formHead...), e.UntrustedPayload)
+	return e.appendTail(b)
 }
 
-func writeString(out *bytes.Buffer, s string) error {
-	b, err := json.Marshal(s)
-	out.Write(b)
-	return err
+// appendTail appends what follows the payload.
+func (e *Envelope) appendTail(b []byte) ([]byte, error) {
+	text, err := json.Marshal(e.UntrustedPayloadType)
+	if err != nil {
+		return nil, err
+	}
+	b = append(append(append(b, formType...), text...), formSigs...)
+	for i, s := range e.Signatures {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if text, err = json.Marshal(s.KeyID); err != nil {
+			return nil, err
+		}
+		b = append(append(append(b, formKeyID...), text...), formSig...)
+		b = append(base64.StdEncoding.AppendEncode(b, s.Sig), `"}`...)
+	}
+	return append(b, "]}\n"...), nil
 }
 
 // ErrForm says that an envelope is not in the one form that Append writes.
@@ -101,53 +94,63 @@ func Parse(data []byte) (*Envelope, error) {
 	if len(data) > MaxEnvelope {
 		return nil, fmt.Errorf("envelope has %d bytes, at most %d are read", len(data), MaxEnvelope)
 	}
-	var raw envelopeJSON
+	e := &Envelope{}
+	var payload []byte
 	d := strictjson.NewDecoder("envelope", data)
-	str := func(name string, to *string) strictjson.Field {
-		return strictjson.Field{Name: name, Read: func() { *to = d.String() }}
-	}
 	d.Object([]strictjson.Field{
-		str("payload", &raw.Payload), str("payloadType", &raw.PayloadType),
-		{Name: "signatures", Read: func() {
-			d.Array(func() {
-				var s signatureJSON
-				d.Object([]strictjson.Field{str("keyid", &s.KeyID), str("sig", &s.Sig)})
-				if len(raw.Signatures) <= MaxSignatures {
-					raw.Signatures = append(raw.Signatures, s)
-				}
-			})
-		}},
+		{Name: "payload", Read: func() { payload = d.Bytes() }},
+		{Name: "payloadType", Read: func() { e.UntrustedPayloadType = d.String() }},
+		{Name: "signatures", Read: func() { d.Array(func() { e.readSignature(d) }) }},
 	})
 	if err := d.End(); err != nil {
 		return nil, err
 	}
-	return raw.decode(data)
-}
-
-func (raw *envelopeJSON) decode(data []byte) (*Envelope, error) {
-	if n := len(raw.Signatures); n == 0 || n > MaxSignatures {
+	if n := len(e.Signatures); n == 0 || n > MaxSignatures {
 		return nil, fmt.Errorf("envelope: has %d signatures, want 1 to %d", n, MaxSignatures)
 	}
-	e := &Envelope{UntrustedPayloadType: raw.PayloadType}
-	var err error
-	if e.UntrustedPayload, err = base64.StdEncoding.Strict().DecodeString(raw.Payload); err != nil {
+	e.UntrustedPayload = make([]byte, base64.StdEncoding.DecodedLen(len(payload)))
+	n, err := base64.StdEncoding.Strict().Decode(e.UntrustedPayload, payload)
+	if err != nil {
 		return nil, fmt.Errorf("envelope: payload: %w", err)
 	}
-	for i, s := range raw.Signatures {
-		sig, err := base64.StdEncoding.Strict().DecodeString(s.Sig)
-		if err != nil || len(sig) == 0 || len(sig) > maxSignature {
-			return nil, fmt.Errorf("envelope: signature %d is not base64 of 1 to %d bytes", i, maxSignature)
-		}
-		e.Signatures = append(e.Signatures, Signature{KeyID: s.KeyID, Sig: sig})
+	e.UntrustedPayload = e.UntrustedPayload[:n]
+	return e, e.checkForm(data, payload)
+}
+
+// readSignature reads one signature. One more than the limit is kept, for the message.
+func (e *Envelope) readSignature(d *strictjson.Decoder) {
+	var s Signature
+	d.Object([]strictjson.Field{
+		{Name: "keyid", Read: func() { s.KeyID = d.String() }},
+		{Name: "sig", Read: func() {
+			at := d.Off()
+			var err error
+			s.Sig, err = base64.StdEncoding.Strict().DecodeString(d.String())
+			if err != nil || len(s.Sig) == 0 || len(s.Sig) > maxSignature {
+				d.Failf(at, "sig", bin.ErrMalformed, "is not base64 of 1 to %d bytes", maxSignature)
+			}
+		}},
+	})
+	if len(e.Signatures) <= MaxSignatures {
+		e.Signatures = append(e.Signatures, s)
 	}
-	again, err := e.Append(make([]byte, 0, len(data)+64))
+}
+
+// checkForm reports whether data is what Append makes of the envelope, given the payload in base64 as it was read.
+// Strict base64 without line breaks has one form.
+func (e *Envelope) checkForm(data, payload []byte) error {
+	tail, err := e.appendTail(nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if !bytes.Equal(again, data) {
-		return nil, fmt.Errorf("envelope: %w", ErrForm)
+	rest, ok := bytes.CutPrefix(data, []byte(formHead))
+	if ok {
+		rest, ok = bytes.CutPrefix(rest, payload)
 	}
-	return e, nil
+	if !ok || !bytes.Equal(rest, tail) || bytes.ContainsAny(payload, "\r\n") {
+		return fmt.Errorf("envelope: %w", ErrForm)
+	}
+	return nil
 }
 
 // Sign adds signatures by the signers, in their order. A key signs once.
