@@ -33,7 +33,7 @@ fuzz:
 	scripts/fuzz $(FUZZTIME)
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	scripts/bench
 
 fidelity:
 	$(GO) test -count=1 -run 'TestFidelity' -v ./mr/predict | grep -E '^ *(fidelity|---|FAIL|ok)'

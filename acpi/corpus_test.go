@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -161,14 +160,68 @@ func firstDifference(got, want []byte) string {
 	return fmt.Sprintf("%d bytes, want %d; differs at %#x\n    %s\n    %s", len(got), len(want), i, around(got), around(want))
 }
 
-// names returns the sorted names of a corpus' cases that have tables; for other tests.
-func caseNames(cases map[string]map[string][]byte) []string {
-	var out []string
-	for n, f := range cases {
-		if _, ok := f["tables.bin"]; ok {
-			out = append(out, n)
+// firmwareGeneration says which way of choosing the 64-bit window a firmware has.
+var firmwareGeneration = map[string]pcibus.Generation{
+	"ovmf-2022.11":     pcibus.Stable202211,
+	"ovmf-2025.02":     pcibus.Stable202308,
+	"ovmf-2026.08":     pcibus.Stable202505,
+	"inteltdx-2026.08": pcibus.Stable202505,
+}
+
+// TestBooted compares with what real firmware downloaded from real QEMU: nothing of the placement is given, not even the
+// window.
+func TestBooted(t *testing.T) {
+	cases, names := fixtures.Cases(t, filepath.Join(fixtures.Dir(), "acpi", "booted.tar.zst"))
+	for _, name := range names {
+		files := cases[name]
+		var c struct {
+			Args     []string
+			QEMU     string
+			Firmware string
+			Model    struct{ PMBASE, PCIEXBAR string } `json:"firmware_model"`
+		}
+		if err := json.Unmarshal(files["config.json"], &c); err != nil {
+			t.Fatal(err)
+		}
+		release := c.QEMU
+		if release == "7.2" {
+			release = "7.2.22"
+		}
+		gen, ok := firmwareGeneration[c.Firmware]
+		if !ok {
+			t.Fatalf("%s: the firmware %s is not known", name, c.Firmware)
+		}
+		b, err := boot(c.Args, release, gen, uint32(number(t, c.Model.PMBASE)), number(t, c.Model.PCIEXBAR))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		diff := difference("tables", b.Tables, files["tables.bin"])
+		diff += difference("loader", b.Loader, files["loader.bin"]) + difference("rsdp", b.RSDP, files["rsdp.bin"])
+		if diff != "" {
+			t.Errorf("%s: got, want:\n%s", name, diff)
 		}
 	}
-	slices.Sort(out)
-	return out
+	t.Logf("%d boots", len(names))
+}
+
+// boot builds the files of a command line for firmware of a generation.
+func boot(args []string, release string, gen pcibus.Generation, pmbase uint32, pciexbar uint64) (*acpi.Blobs, error) {
+	m, err := qemu.ParseArgs(args, release, qemu.ParseOptions{})
+	if err != nil {
+		return nil, err
+	}
+	g, err := pcibus.GuestOf(m)
+	if err != nil {
+		return nil, err
+	}
+	w, err := pcibus.Window64(g, gen)
+	if err != nil {
+		return nil, err
+	}
+	p, err := pcibus.Place(m, w)
+	if err != nil {
+		return nil, err
+	}
+	return acpi.Build(m, acpi.Chipset{PMBase: pmbase, PCIEXBAR: pciexbar, Functions: p})
 }

@@ -206,9 +206,9 @@ func (s *state) extraRoot(bus *qemu.Bus, own resources) {
 			s.Name("_PXM", aml.Int(uint64(bus.NUMANode)))
 		}
 		if s.m.Traits.NoPXBStaticPRT {
-			s.Add(computedRouting)
+			s.Add(computedRouting())
 		} else {
-			s.Add(staticRouting)
+			s.Add(staticRouting())
 		}
 		var crs []aml.Term
 		for _, r := range own.IO {

@@ -13,9 +13,9 @@ func (s *state) buildDSDT() error {
 		s.Add(debugPort)
 		s.Scope("_SB", s.hostBridge)
 		if s.m.ACPIPCIHotplug {
-			s.Add(pciHotplug[s.pdsm()])
+			s.Add(pciHotplug[s.pdsm()]())
 		}
-		s.Add(interruptRouting[s.trigger()])
+		s.Add(interruptRouting[s.trigger()]())
 		if s.m.HPET {
 			s.Add(hpetDevice)
 		}

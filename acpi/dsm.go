@@ -53,7 +53,7 @@ func (s *state) pdsm() pdsmForm {
 }
 
 // pciHotplug holds the registers and methods of PCI hotplug by the form of PDSM.
-var pciHotplug = map[pdsmForm]aml.Term{
+var pciHotplug = map[pdsmForm]func() aml.Term{
 	{}:                              pciHotplugScope(pdsmForm{}),
 	{label: true}:                   pciHotplugScope(pdsmForm{label: true}),
 	{clearFirst: true}:              pciHotplugScope(pdsmForm{clearFirst: true}),
@@ -63,7 +63,7 @@ var pciHotplug = map[pdsmForm]aml.Term{
 // pciHotplugScope is the scope with the registers of PCI hotplug and the methods that use them: PCEJ (bus, slot)
 // unplugs, AIDX (bus, slot) returns an acpi-index, PDSM is the _DSM of slots (QEMU v10.2.2, hw/acpi/pcihp.c,
 // build_acpi_pci_hotplug).
-func pciHotplugScope(f pdsmForm) aml.Term {
+func pciHotplugScope(f pdsmForm) func() aml.Term {
 	region := func(b *aml.Builder, name string, off, length uint64, fields ...string) {
 		b.OperationRegion(name, aml.SystemIO, aml.Int(uint64(pciHotplugPort)+off), length)
 		units := make([]aml.FieldUnit, len(fields))
@@ -72,7 +72,7 @@ func pciHotplugScope(f pdsmForm) aml.Term {
 		}
 		b.Field(name, aml.DWordAcc|aml.WriteAsZeros, units...)
 	}
-	return aml.Fixed(func(b *aml.Builder) {
+	return aml.Lazily(func(b *aml.Builder) {
 		lock, bus, index := aml.Path("BLCK"), aml.Path("BNUM"), aml.Path("PIDX")
 		b.Scope("_SB.PCI0", func() {
 			region(b, "PCST", 0, 8, "PCIU", "PCID")

@@ -3,7 +3,7 @@ package acpi
 import "github.com/tdxkit/tdxkit/acpi/aml"
 
 // interruptRouting holds the routing of PCI interrupts, by how links are triggered.
-var interruptRouting = map[aml.Trigger]aml.Term{
+var interruptRouting = map[aml.Trigger]func() aml.Term{
 	aml.Level: routing(aml.Level),
 	aml.Edge:  routing(aml.Edge),
 }
@@ -18,8 +18,8 @@ func (s *state) trigger() aml.Trigger {
 
 // routing is the q35 interrupt routing: the tables for the PIC and the APIC, and the links that they name (QEMU
 // v10.2.2, hw/i386/acpi-build.c, build_q35_pci0_int).
-func routing(t aml.Trigger) aml.Term {
-	return aml.Fixed(func(b *aml.Builder) {
+func routing(t aml.Trigger) func() aml.Term {
+	return aml.Lazily(func(b *aml.Builder) {
 		b.Name("PICF", aml.Zero)
 		b.Method("_PIC", 1, aml.NotSerialized, func() { b.Store(aml.Arg0, aml.Path("PICF")) })
 		b.Scope("_SB", func() {
@@ -112,7 +112,7 @@ func apicLink(b *aml.Builder, i byte, t aml.Trigger) {
 
 // staticRouting is the routing table of an extra root bus: each pin to one of four links, by slot and pin (QEMU
 // v10.2.2, build_prt).
-var staticRouting = aml.Fixed(func(b *aml.Builder) {
+var staticRouting = aml.Lazily(func(b *aml.Builder) {
 	routes := make([]aml.Term, 128)
 	for i := range routes {
 		slot := i >> 2
@@ -124,7 +124,7 @@ var staticRouting = aml.Fixed(func(b *aml.Builder) {
 
 // computedRouting is the same table as older releases made it, by a method that fills it in when called (QEMU v9.0.2,
 // build_prt).
-var computedRouting = aml.Fixed(func(b *aml.Builder) {
+var computedRouting = aml.Lazily(func(b *aml.Builder) {
 	table, pin, slot, link, route := aml.Local0, aml.Local1, aml.Local2, aml.Local3, aml.Local4
 	b.Method("_PRT", 0, aml.NotSerialized, func() {
 		b.Store(aml.EmptyPackage(128), table)

@@ -1,6 +1,8 @@
 package acpi
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 
 	"github.com/tdxkit/tdxkit/qemu"
@@ -8,86 +10,73 @@ import (
 
 // Places of the IOMMU and of the I/O APIC on the bus that only the IOMMU sees.
 const (
-	iommuBase      = 0xfed90000
-	ioapicBus      = 0xff
-	dmarEndpoint   = 1
-	dmarBridge     = 2
-	dmarIOAPIC     = 3
-	dmarScopeLen   = 8
-	dmarUnitLen    = 16
-	dmarIntRemap   = 1 << 0
-	defaultAWBits  = 48
-	viotHeaderLen  = 48 // where the first node is, from the start of the table
-	viotIOMMULen   = 16
-	viotRangeLen   = 24
-	viotPCIRange   = 1
-	viotVirtioPCI  = 3
-	lastBusAndSlot = 0xff
+	iommuBase     = 0xfed90000
+	ioapicBus     = 0xff
+	dmarEndpoint  = 1
+	dmarBridge    = 2
+	dmarIOAPIC    = 3
+	dmarScopeLen  = 8
+	dmarUnitLen   = 16
+	dmarIntRemap  = 1 << 0
+	defaultAWBits = 48
+	viotHeaderLen = 48 // where the first node is, from the start of the table
+	viotIOMMULen  = 16
+	viotRangeLen  = 24
+	viotPCIRange  = 1
+	viotVirtioPCI = 3
+	lastFunction  = 0xff
 )
 
-// buildDMAR appends the DMA remapping table: one unit, with the I/O APIC and every function on a root bus in its scope
+// buildDMAR appends the DMA remapping table: one unit, with the I/O APIC and every function on the root bus in its scope
 // (QEMU v10.2.2, hw/i386/acpi-build.c, build_dmar_q35).
 func (s *state) buildDMAR() error {
 	io := s.m.IOMMU
-	remap, err := onOff(io.Props, "intremap", true)
-	if err != nil {
-		return err
-	}
-	ats, err := onOff(io.Props, "device-iotlb", false)
-	if err != nil {
-		return err
-	}
 	bits := io.AWBits
 	if bits == 0 {
 		bits = defaultAWBits
 	}
+	if err := s.oneRoot("intel-iommu"); err != nil {
+		return err
+	}
+	functions := s.m.Root.Devices
+	if s.m.BypassIOMMU {
+		functions = nil
+	}
 	return s.rooted(header{sig: "DMAR", revision: 1}, func() error {
 		flags := byte(0)
-		if remap {
+		if io.Remaps {
 			flags = dmarIntRemap
 		}
 		s.bytes(byte(bits-1), flags)
 		s.zeros(10)
-		functions := s.rootFunctions()
 		s.word(0) // a remapping unit
 		s.word(uint16(dmarUnitLen + dmarScopeLen*(1+len(functions))))
 		s.zeros(4) // flags, segment
 		s.qword(iommuBase)
 		s.bytes(dmarIOAPIC, dmarScopeLen, 0, 0, 0, ioapicBus, 0, 0)
-		for _, f := range functions {
+		for _, d := range functions {
 			kind := byte(dmarEndpoint)
-			if isBridge(f.PCIDevice) {
+			if isBridge(d) {
 				kind = dmarBridge
 			}
-			s.bytes(kind, dmarScopeLen, 0, 0, 0, f.bus, f.Slot, f.Function)
+			s.bytes(kind, dmarScopeLen, 0, 0, 0, 0, d.Slot, d.Function)
 		}
-		if ats {
+		if io.DeviceTLB {
 			s.bytes(2, 0, 8, 0, 1, 0, 0, 0) // every root port has ATS
 		}
 		return nil
 	})
 }
 
-// A rootFunction is a function on a root bus.
-type rootFunction struct {
-	*qemu.PCIDevice
-	bus uint8
-}
-
-// rootFunctions returns the functions of all root buses: pcie.0's, then those of the expanders.
-func (s *state) rootFunctions() []rootFunction {
-	var out []rootFunction
+// oneRoot refuses machines where an IOMMU translates for functions on more than one root bus: QEMU walks its root buses in
+// the order of a hash table of all its objects.
+func (s *state) oneRoot(iommu string) error {
 	for _, d := range s.m.Root.Devices {
-		out = append(out, rootFunction{d, 0})
-	}
-	for _, d := range s.m.Root.Devices {
-		if d.ExtraRoot != nil {
-			for _, f := range d.ExtraRoot.Devices {
-				out = append(out, rootFunction{f, d.ExtraRoot.BusNr})
-			}
+		if r := d.ExtraRoot; r != nil && len(r.Devices) > 0 && !r.NoIOMMU && !s.m.BypassIOMMU {
+			return unsupported(iommu, "", "with functions on the root bus of "+d.Driver+" "+d.ID)
 		}
 	}
-	return out
+	return nil
 }
 
 // onOff returns a property that is on or off.
@@ -100,41 +89,42 @@ func onOff(props map[string]string, name string, def bool) (bool, error) {
 	case v == "off" || v == "false" || v == "no":
 		return false, nil
 	default:
-		return false, unsupported("intel-iommu", "", name+"="+strconv.Quote(v))
+		return false, unsupported("the IOMMU", "", name+"="+strconv.Quote(v))
 	}
 }
 
-// buildVIOT appends the virtual I/O translation table: the virtio-iommu function, and the range of functions that it
-// translates for on each root bus (QEMU v10.2.2, hw/acpi/viot.c, build_viot).
+// buildVIOT appends the virtual I/O translation table: the virtio-iommu function, and for each root bus the range of
+// functions that it translates for (QEMU v10.2.2, hw/acpi/viot.c, build_viot).
 func (s *state) buildVIOT() error {
 	d := s.m.IOMMU.Device
-	if d == nil {
-		return unsupported("virtio-iommu-pci", "", "it is not on a bus")
+	if !slices.Contains(s.m.Root.Devices, d) {
+		return unsupported("virtio-iommu-pci", "", "not on the root bus, where QEMU wants it")
 	}
-	last, onRoot := byte(0), false
+	var roots []*qemu.Bus
+	if !s.m.BypassIOMMU {
+		roots = append(roots, s.m.Root)
+	}
 	for _, f := range s.m.Root.Devices {
-		onRoot = onRoot || f == d
-		if f.ExtraRoot != nil {
-			return unsupported("virtio-iommu-pci", d.ID, "beside an expander bridge")
+		if f.ExtraRoot != nil && !f.ExtraRoot.NoIOMMU {
+			roots = append(roots, f.ExtraRoot)
 		}
-		last = max(last, s.chip.Functions[f].Subordinate)
 	}
-	if !onRoot {
-		return unsupported("virtio-iommu-pci", d.ID, "not on the root bus, where QEMU wants it")
-	}
+	slices.SortFunc(roots, func(a, b *qemu.Bus) int { return cmp.Compare(a.BusNr, b.BusNr) })
 	return s.rooted(header{sig: "VIOT", revision: 0}, func() error {
-		s.word(2) // nodes
+		s.word(uint16(1 + len(roots))) // nodes
 		s.word(viotHeaderLen)
 		s.qword(0)
 		s.bytes(viotVirtioPCI, 0, viotIOMMULen, 0, 0, 0, d.Devfn(), 0)
 		s.qword(0)
-		s.bytes(viotPCIRange, 0, viotRangeLen, 0)
-		s.DWord(0)                    // first endpoint ID
-		s.DWord(0)                    // first and last segment
-		s.word(0)                     // first function
-		s.bytes(lastBusAndSlot, last) // last function
-		s.word(viotHeaderLen)         // the node that translates
-		s.zeros(6)
+		for _, r := range roots {
+			s.bytes(viotPCIRange, 0, viotRangeLen, 0)
+			s.DWord(uint32(r.BusNr) << 8)            // first endpoint ID
+			s.DWord(0)                               // first and last segment
+			s.word(uint16(r.BusNr) << 8)             // first function
+			s.bytes(lastFunction, s.lastBusBelow(r)) // last function
+			s.word(viotHeaderLen)                    // the node that translates
+			s.zeros(6)
+		}
 		return nil
 	})
 }

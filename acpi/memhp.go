@@ -16,7 +16,7 @@ func (s *state) memorySlots() {
 		s.Name("_HID", aml.Str("PNP0A06"))
 		s.Name("_UID", aml.Str("DIMM devices"))
 		s.Name("MDNR", aml.Int(uint64(s.m.RAMSlots)))
-		s.Add(memoryMethods)
+		s.Add(memoryMethods())
 		for i := range s.m.RAMSlots {
 			s.memorySlot(i)
 		}
@@ -65,7 +65,7 @@ var memorySlotMethods = aml.Fixed(func(b *aml.Builder) {
 })
 
 // memoryMethods are the controller's fields and the methods that the slots call.
-var memoryMethods = aml.Fixed(func(b *aml.Builder) {
+var memoryMethods = aml.Lazily(func(b *aml.Builder) {
 	const region = "\\_SB.PCI0.MHPD.HPMR"
 	b.Field(region, aml.DWordAcc, []aml.FieldUnit{ // read
 		{Name: "MRBL", Bits: 32}, {Name: "MRBH", Bits: 32}, // address

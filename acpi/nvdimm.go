@@ -22,9 +22,9 @@ func (s *state) buildNVDIMM() error {
 		s.Scope("\\_SB", func() {
 			s.Device("NVDR", func() {
 				s.Name("_HID", aml.Str("ACPI0012"))
-				s.Add(nvdimmCall)
+				s.Add(nvdimmCall())
 				nvdimmDSM(&s.Builder, 0)
-				s.Add(nvdimmFIT)
+				s.Add(nvdimmFIT())
 				for i := range s.m.RAMSlots {
 					s.nvdimmSlot(i)
 				}
@@ -46,7 +46,7 @@ func nvdimmDSM(b *aml.Builder, handle uint64) {
 }
 
 // nvdimmCall is NCAL (UUID, revision, function, arguments, handle), which passes a call on to QEMU.
-var nvdimmCall = aml.Fixed(func(b *aml.Builder) {
+var nvdimmCall = aml.Lazily(func(b *aml.Builder) {
 	page, want, size := aml.Local6, aml.Local0, aml.Local1
 	function, args, handle := aml.Arg2, aml.Arg3, aml.Arg4
 	b.Method("NCAL", 5, aml.Serialized, func() {
@@ -109,7 +109,7 @@ func nvdimmResult(b *aml.Builder) {
 }
 
 // nvdimmFIT is _FIT, which reads the firmware interface table from QEMU piece by piece.
-var nvdimmFIT = aml.Fixed(func(b *aml.Builder) {
+var nvdimmFIT = aml.Lazily(func(b *aml.Builder) {
 	buf, size, fit, offset := aml.Local0, aml.Local1, aml.Local2, aml.Local3
 	empty := aml.Buffer(nil)
 	b.Name("RSTA", aml.Zero)

@@ -27,6 +27,10 @@ func (s *state) numberBelow(bus *qemu.Bus, plugs func(*qemu.PCIDevice) bool) {
 				}
 				s.bsel[d.Bridge] = uint32(len(s.bsel))
 			}
+			if isPort(d) && !d.HotplugPort && s.m.Traits.OffPortStopsACPI {
+				s.numberBelow(d.Bridge, nativePlugs)
+				continue
+			}
 			s.numberBelow(d.Bridge, plugs)
 		}
 	}
@@ -46,6 +50,9 @@ func (s *state) acpiPlugs(d *qemu.PCIDevice) bool {
 func nativePlugs(d *qemu.PCIDevice) bool {
 	return d.HotplugPort || d.SHPC
 }
+
+// isPort reports whether a bridge is a PCI Express port with a slot behind it.
+func isPort(d *qemu.PCIDevice) bool { return d.Kind == qemu.RootPort || d.Kind == qemu.DownstreamPort }
 
 // busNumber returns BSEL of a bus, and whether it has one.
 func (s *state) busNumber(bus *qemu.Bus) (uint32, bool) {
@@ -103,6 +110,9 @@ func (s *state) deviceBody(d *qemu.PCIDevice) error {
 	switch d.Kind {
 	case qemu.ISABridge:
 		return s.isaBridge()
+	}
+	if d.Driver == "ICH9-SMB" && d.BuiltIn {
+		s.smbusDevices()
 	}
 	if hasVGAStates(d) {
 		s.Add(vgaStates)

@@ -204,9 +204,16 @@ func (c *VMConfig) addMachine(b *builder) {
 	b.add("-smp", fmt.Sprint(c.CPUs), "-m", fmt.Sprintf("%dM", c.Memory/mib))
 }
 
-// assumed lists what CommandLine settles and vm_config leaves open.
+// assumed lists what CommandLine settles and vm_config leaves open, and what it takes on vm_config's word.
 func (c *VMConfig) assumed() []string {
 	list := []string{"SMBIOS strings of the VMM's default configuration (manufacturer and product \"dstack\")"}
+	if c.TwoPass != nil {
+		order := "one pass"
+		if *c.TwoPass {
+			order = "two passes"
+		}
+		list = append(list, fmt.Sprintf("pages of the firmware added and measured in %s: qemu_single_pass_add_pages is %v, which dstack reads as its opposite", order, *c.TwoPass))
+	}
 	if c.PIC != nil && *c.PIC {
 		list = append(list, "the interrupt controller of a TD, which has no PIC, though vm_config says pic=true")
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/tdxkit/tdxkit/eventlog"
 )
@@ -108,6 +109,8 @@ func (c Cite) String() string {
 		return ""
 	case c.Rev == "":
 		return c.Doc + ", " + c.Where
+	case strings.HasPrefix(c.Rev, c.Doc): // "edk2-stable202502" names the repository already
+		return c.Rev + ", " + c.Where
 	}
 	return c.Doc + " " + c.Rev + ", " + c.Where
 }

@@ -15,7 +15,7 @@ var cpuidFeatures = map[string]uint{
 
 const (
 	cpuidHT = 1 << 28
-	// tcgEDX is what TCG emulates of leaf 1 EDX. QEMU 10.2, target/i386/cpu.c, TCG_FEATURES; the same in 7.2.
+	// tcgEDX is what TCG emulates of leaf 1 EDX. QEMU 10.2, target/i386/cpu.c, TCG_FEATURES; 7.2 has not HT.
 	tcgEDX = 0x1fcbfbfd
 	// tdEDX is what a TD has of leaf 1 EDX: the bits that are always 1 (QEMU 10.2, target/i386/kvm/tdx.c,
 	// tdx_fixed1_bits), self-snoop and, by topology, HT. The SMBIOS table of a TD on an Emerald Rapids host under
@@ -275,12 +275,12 @@ func (b *builder) namedCPU(s cpuSettings, m cpuModel) {
 	switch {
 	case long:
 		c.PhysBits = tcgPhysBits
-	case c.EDX&(1<<17|1<<6) != 0:
-		c.PhysBits = 36
 	default:
-		c.PhysBits = 32
+		c.PhysBits = b.physBits32(c.EDX)
 	}
 	switch {
+	case !b.kvm() && b.m.Traits.HTNotInFeatures && s.set&cpuidHT != 0:
+		b.oldHT()
 	case !b.kvm():
 		c.EDX &= tcgEDX
 	case b.m.TDX:
@@ -288,6 +288,34 @@ func (b *builder) namedCPU(s cpuSettings, m cpuModel) {
 		c.Known, c.Why = false, "a TD has -cpu host, and which features of "+s.model+" it would keep is not known; give --cpuid"
 	case c.EDX&^kvmEDX != 0:
 		c.Known, c.Why = false, "the model has features that KVM may refuse; give --cpuid"
+	}
+}
+
+// physBits32 returns the address bits of a processor without long mode: 36 with PSE36 and, in newer releases, with PAE.
+// Follows QEMU 10.2, target/i386/cpu.c, x86_cpu_realizefn; 7.2.22 and 10.0.13 were seen, which release changed it was not.
+func (b *builder) physBits32(edx uint32) int {
+	const pae, pse36 = 1 << 6, 1 << 17
+	v := b.m.Release
+	switch {
+	case edx&pse36 != 0:
+		return 36
+	case edx&pae == 0:
+		return 32
+	case v.Less(Version{Major: 8}):
+		return 32
+	case v.Less(Version{Major: 10}):
+		return 0
+	}
+	return 36
+}
+
+// oldHT masks a model under TCG where HT was asked for by name: 7.2.22 does not emulate it, 10.0 does, and what was
+// between was not seen.
+func (b *builder) oldHT() {
+	c := &b.m.CPU
+	c.EDX &= tcgEDX &^ cpuidHT
+	if !b.m.Release.Less(Version{Major: 8}) {
+		c.Known, c.Why = false, "whether QEMU "+b.m.Release.String()+" emulates HT is not known; give --cpuid"
 	}
 }
 

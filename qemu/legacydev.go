@@ -147,8 +147,8 @@ func (b *builder) defaultNICs() error {
 			return unknownErr(n.option, n.arg, fmt.Sprintf("unknown network device %q", model), "")
 		}
 		p := props{{"driver", model}}
-		if strings.HasPrefix(model, "virtio-") {
-			p = p.set("vectors", "0") // made before MSI works
+		if n.option == "-nic" && strings.HasPrefix(model, "virtio-") {
+			p = p.set("vectors", "0") // -nic asks for this number where none is given (net/net.c, net_param_nic)
 		}
 		for _, k := range []string{"addr", "vectors"} {
 			if _, ok := n.props.get(k); ok {

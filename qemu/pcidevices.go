@@ -36,7 +36,7 @@ var pciDevices = []deviceModel{
 	{Name: "rocker", Bus: onPCI, BARs: []BAR{mem32(0, 0x2000), mem32(1, 0x2000)}},
 
 	// Storage.
-	{Name: "nvme", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000)}, Offers: onNVMe},
+	{Name: "nvme", Bus: onPCI, Size: nvmeBARs, Offers: onNVMe},
 	{Name: "ich9-ahci", Bus: onPCI, BARs: []BAR{io(4, 0x20), mem32(5, 0x1000)}, Apply: offerAHCI},
 	{Name: "piix3-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true},
 	{Name: "piix4-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true},
@@ -71,7 +71,7 @@ var pciDevices = []deviceModel{
 	{Name: "VGA", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x1000000), mem32(2, 0x1000)}, ROM: vgaROM, Fixed: true},
 	{Name: "cirrus-vga", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x2000000), mem32(1, 0x1000)}, ROM: vgaROM, Fixed: true},
 	{Name: "vmware-svga", Bus: onPCI, Kind: VGA, BARs: []BAR{io(0, 0x10), pref32(1, 0x1000000), pref32(2, 0x10000)}, ROM: vgaROM, Fixed: true},
-	{Name: "ati-vga", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x1000000), io(1, 0x100), mem32(2, 0x4000)}, ROM: vgaROM, Fixed: true},
+	{Name: "ati-vga", Bus: onPCI, Kind: VGA, Size: atiBARs, ROM: vgaROM, Fixed: true},
 	{Name: "virtio-vga", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x800000), pref64(2, 0x4000), mem32(4, 0x1000)}, ROM: vgaROM, Fixed: true},
 	{Name: "secondary-vga", Bus: onPCI, BARs: []BAR{pref32(0, 0x1000000), mem32(2, 0x1000)}},
 	{Name: "bochs-display", Bus: onPCI, BARs: []BAR{pref32(0, 0x1000000), mem32(2, 0x1000)}, ROM: bochsROM},
@@ -89,11 +89,31 @@ var pciDevices = []deviceModel{
 	{Name: "pci-serial", Bus: onPCI, BARs: []BAR{io(0, 8)}},
 	{Name: "pci-serial-2x", Bus: onPCI, BARs: []BAR{io(0, 0x10)}},
 	{Name: "pci-serial-4x", Bus: onPCI, BARs: []BAR{io(0, 0x20)}},
-	{Name: "pci-ipmi-kcs", Bus: onPCI, BARs: []BAR{io(0, 8)}},
-	{Name: "pci-ipmi-bt", Bus: onPCI, BARs: []BAR{io(0, 8)}},
+	{Name: "pci-ipmi-kcs", Bus: onPCI, BARs: []BAR{io(0, 8)}, Apply: checkPCIIPMI},
+	{Name: "pci-ipmi-bt", Bus: onPCI, BARs: []BAR{io(0, 8)}, Apply: checkPCIIPMI},
 	{Name: "tpci200", Bus: onPCI, BARs: []BAR{mem32(0, 0x80), io(1, 0x80), mem32(2, 0x100), mem32(3, 0x400), mem32(4, 0x2000000), mem32(5, 0x1000000)}},
+	amdFunction,
+	{Name: "acpi-erst", Bus: onPCI, Size: erstBARs, Apply: addERST},
 	{Name: "vfio-pci", Bus: onPCI, Size: vfioBARs},
 	{Name: "vfio-pci-nohotplug", Bus: onPCI, Size: vfioBARs, Fixed: true},
+}
+
+// atiBARs has a wider aperture since QEMU 11; seen in 11.1.3, against 10.0.13.
+func atiBARs(d *deviceBuild) ([]BAR, error) {
+	aperture := uint64(0x4000000)
+	if d.b.m.Release.Less(Version{Major: 11}) {
+		aperture = 0x1000000
+	}
+	return []BAR{pref32(0, aperture), io(1, 0x100), mem32(2, 0x4000)}, nil
+}
+
+// nvmeBARs puts MSI-X behind the registers, or up to pc-q35-5.2 into a BAR of its own.
+// Follows QEMU 10.2, hw/nvme/ctrl.c, nvme_init_pci, and hw/core/machine.c, hw_compat_5_2.
+func nvmeBARs(d *deviceBuild) ([]BAR, error) {
+	if d.b.m.MachineVersion.Less(Version{Major: 6}) {
+		return []BAR{mem64(0, 0x2000), mem32(4, 0x1000)}, nil
+	}
+	return []BAR{mem64(0, 0x4000)}, nil
 }
 
 // offerAHCI adds the six ports of an AHCI controller.
@@ -154,4 +174,31 @@ func vfioBARs(d *deviceBuild) ([]BAR, error) {
 	}
 	return nil, &OptionError{Option: d.option, Arg: d.arg, Msg: "the BARs of a device passed on from the host are not on the command line",
 		Hint: "give them with --bar, from lspci -vv on the host", Err: ErrUnsupported}
+}
+
+// erstBARs are the registers and the exchange buffer of a record. Follows QEMU 10.2, hw/acpi/erst.c, erst_realizefn.
+func erstBARs(d *deviceBuild) ([]BAR, error) {
+	const defaultRecord = 8192
+	n, err := d.number("record_size", defaultRecord, 1<<31)
+	if err != nil {
+		return nil, err
+	}
+	if n&(n-1) != 0 || n < 4096 {
+		return nil, d.usage("record_size=%d is no power of two from 4096 on", n)
+	}
+	return []BAR{mem32(0, 0x10), mem32(1, n)}, nil
+}
+
+// addERST notes the device that the ERST table describes.
+func addERST(d *deviceBuild) error {
+	if d.b.m.ERST != nil {
+		return d.usage("there is an acpi-erst already")
+	}
+	d.b.m.ERST = d.dev
+	return nil
+}
+
+// checkPCIIPMI refuses releases whose SMBIOS tables may or may not have the interface.
+func checkPCIIPMI(d *deviceBuild) error {
+	return d.b.unseen(d.option, d.arg, Version{Major: 10}, Version{Major: 10, Minor: 2})
 }

@@ -12,3 +12,16 @@ type Programmed struct {
 	// Secondary and Subordinate are a bridge's bus numbers.
 	Secondary, Subordinate uint8
 }
+
+// ExtendedVendor returns the vendor that CPUID leaf 0x80000000 names. Intel's processors name none there, which QEMU
+// follows from pc-q35-10.1 on, and the TDX module always (QEMU v10.2.2, target/i386/cpu.c, cpu_x86_cpuid, and
+// hw/i386/pc.c, pc_compat_10_0).
+func (m *Machine) ExtendedVendor() string {
+	switch {
+	case m.CPU.AMD:
+		return "AuthenticAMD"
+	case m.TDX || !m.MachineVersion.Less(Version{Major: 10, Minor: 1}):
+		return ""
+	}
+	return "GenuineIntel"
+}

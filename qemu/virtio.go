@@ -1,32 +1,37 @@
 package qemu
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // virtioDevices are the virtio functions. Their BARs follow QEMU 10.2, hw/virtio/virtio-pci.c, virtio_pci_realize and
 // virtio_pci_device_plugged: 0 is the legacy I/O BAR, 1 MSI-X, 4 the modern registers.
 var virtioDevices = virtioRows(
-	virtioRow{"virtio-blk", 0x80, 0, legacyToo},
-	virtioRow{"virtio-net", 0x20, nicROM, legacyToo},
-	virtioRow{"virtio-scsi", 0x40, 0, legacyToo},
-	virtioRow{"virtio-serial", 0x40, 0, legacyToo},
-	virtioRow{"virtio-balloon", 0x40, 0, legacyToo},
-	virtioRow{"virtio-rng", 0x20, 0, legacyToo},
-	virtioRow{"virtio-9p", 0x20, 0, legacyToo},
-	virtioRow{"vhost-scsi", 0x40, 0, legacyToo},
-	virtioRow{"vhost-user-scsi", 0x40, 0, legacyToo},
-	virtioRow{"vhost-user-blk", 0x80, 0, legacyToo},
-	virtioRow{"virtio-crypto", 0, 0, modernOnly},
-	virtioRow{"virtio-input-host", 0, 0, modernOnly},
-	virtioRow{"vhost-vsock", 0, 0, nonTransitional},
-	virtioRow{"vhost-user-vsock", 0, 0, nonTransitional},
-	virtioRow{"vhost-user-fs", 0, 0, modernOnly},
-	virtioRow{"virtio-keyboard", 0, 0, modernOnly},
-	virtioRow{"virtio-mouse", 0, 0, modernOnly},
-	virtioRow{"virtio-tablet", 0, 0, modernOnly},
-	virtioRow{"virtio-multitouch", 0, 0, modernOnly},
-	virtioRow{"virtio-sound", 0, 0, modernOnly},
-	virtioRow{"virtio-gpu", 0, 0, modernOnly},
-	virtioRow{"virtio-iommu", 0, 0, modernOnly},
+	virtioRow{"virtio-blk", blkConfig, 0, legacyToo},
+	virtioRow{"virtio-net", netConfig, nicROM, legacyToo},
+	virtioRow{"virtio-scsi", config(36), 0, legacyToo},
+	virtioRow{"virtio-serial", serialConfig, 0, legacyToo},
+	virtioRow{"virtio-balloon", balloonConfig, 0, legacyToo},
+	virtioRow{"virtio-rng", config(0), 0, legacyToo},
+	virtioRow{"virtio-9p", tagConfig, 0, legacyToo},
+	virtioRow{"vhost-scsi", config(36), 0, legacyToo},
+	virtioRow{"vhost-user-scsi", config(36), 0, legacyToo},
+	virtioRow{"vhost-user-blk", config(60), 0, legacyToo},
+	virtioRow{"virtio-crypto", nil, 0, modernOnly},
+	virtioRow{"virtio-input-host", nil, 0, modernOnly},
+	virtioRow{"vhost-vsock", nil, 0, nonTransitional},
+	virtioRow{"vhost-user-vsock", nil, 0, nonTransitional},
+	virtioRow{"vhost-user-fs", nil, 0, modernOnly},
+	virtioRow{"virtio-keyboard", nil, 0, modernOnly},
+	virtioRow{"virtio-mouse", nil, 0, modernOnly},
+	virtioRow{"virtio-tablet", nil, 0, modernOnly},
+	virtioRow{"virtio-multitouch", nil, 0, modernOnly},
+	virtioRow{"virtio-sound", nil, 0, modernOnly},
+	virtioRow{"virtio-gpu", nil, 0, modernOnly},
+	virtioRow{"virtio-iommu", nil, 0, modernOnly},
+	virtioRow{"virtio-mem", nil, 0, modernOnly},
+	virtioRow{"virtio-pmem", nil, 0, modernOnly},
 )
 
 // A legacy says whether a virtio device has the legacy interface.
@@ -41,7 +46,7 @@ const (
 // A virtioRow is what differs between virtio functions.
 type virtioRow struct {
 	base   string
-	io     uint64 // bytes of the legacy I/O BAR: 24 of header and the device's configuration, rounded up
+	config func(d *deviceBuild) (uint64, error) // bytes of configuration behind the header of the legacy I/O BAR
 	rom    uint32
 	legacy legacy
 }
@@ -72,6 +77,8 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 				m.Fixed = true
 			case "virtio-iommu":
 				m.Apply, m.Fixed = addVirtioIOMMU, true
+			case "virtio-mem", "virtio-pmem":
+				m.Apply = addVirtioMemory
 			}
 			out = append(out, m)
 		}
@@ -111,6 +118,10 @@ func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
 	if err != nil {
 		return nil, err
 	}
+	noModern = noModern && r.legacy == legacyToo // the others are modern whatever is asked for
+	if noModern && noLegacy {
+		return nil, d.usage("it has neither the modern nor the legacy interface")
+	}
 	perVQ, err := d.boolean("page-per-vq", false)
 	if err != nil {
 		return nil, err
@@ -121,11 +132,15 @@ func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
 	}
 	var bars []BAR
 	if !noLegacy {
-		size := r.io
-		if r.base == "virtio-net" && widerConfig(d) {
-			size *= 2
+		n, err := r.config(d)
+		if err != nil {
+			return nil, err
 		}
-		bars = append(bars, io(0, size))
+		header := uint64(20)
+		if vectors > 0 {
+			header = 24
+		}
+		bars = append(bars, io(0, pow2ceil(header+n)))
 	}
 	if vectors > 0 {
 		bars = append(bars, mem32(1, msixSize(vectors)))
@@ -140,20 +155,76 @@ func virtioBARs(d *deviceBuild, r virtioRow) ([]BAR, error) {
 	return bars, nil
 }
 
-// widerConfig reports whether a network device has more configuration than an address and a status, which do not fit 32
-// bytes with the legacy header.
-func widerConfig(d *deviceBuild) bool {
-	for _, k := range []string{"mq", "rss", "hash"} {
-		if on, ok := parseBool(d.props.str(k)); ok && on {
-			return true
+// config is a device whose configuration always has n bytes.
+func config(n uint64) func(*deviceBuild) (uint64, error) {
+	return func(*deviceBuild) (uint64, error) { return n, nil }
+}
+
+// netConfig ends with the last field that a feature adds to address and status.
+// Follows QEMU 10.2, hw/net/virtio-net.c, feature_sizes.
+func netConfig(d *deviceBuild) (uint64, error) {
+	n := uint64(8)
+	for _, f := range []struct {
+		key string
+		end uint64
+	}{{"mq", 10}, {"rss", 24}, {"hash", 24}} {
+		on, err := d.boolean(f.key, false)
+		if err != nil {
+			return 0, err
+		}
+		if on {
+			n = max(n, f.end)
 		}
 	}
-	for _, k := range []string{"host_mtu", "speed", "duplex"} {
-		if _, ok := d.props.get(k); ok {
-			return true
+	for key, end := range map[string]uint64{"host_mtu": 12, "speed": 17, "duplex": 17} {
+		if _, ok := d.props.get(key); ok {
+			n = max(n, end)
 		}
 	}
-	return false
+	return n, nil
+}
+
+// blkConfig is shorter without discard and writing of zeroes.
+// Follows QEMU 10.2, hw/block/virtio-blk-common.c, feature_sizes.
+func blkConfig(d *deviceBuild) (uint64, error) {
+	discard, err1 := d.boolean("discard", true)
+	zeroes, err2 := d.boolean("write-zeroes", true)
+	switch {
+	case zeroes:
+		return 57, cmp.Or(err1, err2)
+	case discard:
+		return 48, cmp.Or(err1, err2)
+	}
+	return 36, cmp.Or(err1, err2)
+}
+
+// serialConfig is shorter without emergency writes. Follows QEMU 10.2, hw/char/virtio-serial-bus.c, virtio_serial_device_realize.
+func serialConfig(d *deviceBuild) (uint64, error) {
+	on, err := d.boolean("emergency-write", true)
+	if on {
+		return 12, err
+	}
+	return 8, err
+}
+
+// balloonConfig is shorter without page poisoning. Follows QEMU 10.2, hw/virtio/virtio-balloon.c, virtio_balloon_config_size.
+func balloonConfig(d *deviceBuild) (uint64, error) {
+	poison, err1 := d.boolean("page-poison", true)
+	hint, err2 := d.boolean("free-page-hint", false)
+	old, err3 := d.boolean("qemu-4-0-config-size", false)
+	err := cmp.Or(err1, err2, err3)
+	switch {
+	case poison || old:
+		return 16, err
+	case hint:
+		return 12, err
+	}
+	return 8, err
+}
+
+// tagConfig is the length of the mount tag and the tag. Follows QEMU 10.2, hw/9pfs/virtio-9p-device.c, virtio_9p_device_realize.
+func tagConfig(d *deviceBuild) (uint64, error) {
+	return 2 + uint64(len(d.props.str("mount_tag"))), nil
 }
 
 // pow2ceil rounds n up to a power of two.
@@ -217,8 +288,13 @@ func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
 	case "vhost-user-fs":
 		def, err = queues("num-request-queues", 1)
 		def += 2
-	case "virtio-iommu":
+	case "virtio-iommu", "virtio-pmem":
 		def = 0
+	case "virtio-mem":
+		def = 2
+		if old.Less(Version{Major: 10}) {
+			def = 0
+		}
 	default:
 		def = 2
 	}

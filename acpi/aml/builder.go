@@ -10,7 +10,10 @@
 //	})
 package aml
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 // A Builder appends encoded terms to a buffer. The zero value is ready for use. The bodies that its methods take are
 // called at once and not kept.
@@ -23,6 +26,11 @@ func Fixed(build func(b *Builder)) Term {
 	var b Builder
 	build(&b)
 	return Term(b.buf)
+}
+
+// Lazily is Fixed for a large term: it builds it when it is first asked for.
+func Lazily(build func(b *Builder)) func() Term {
+	return sync.OnceValue(func() Term { return Fixed(build) })
 }
 
 // Reset makes the builder append to buf, whose capacity it takes over.

@@ -71,6 +71,9 @@ func Path(name string) Term { return Term(appendName(nil, name)) }
 
 // appendName appends a name string.
 func appendName(dst []byte, name string) []byte {
+	if isSegment(name) {
+		return append(dst, name...)
+	}
 	for name != "" && (name[0] == '\\' || name[0] == '^') {
 		dst = append(dst, name[0])
 		name = name[1:]
@@ -97,6 +100,12 @@ func appendName(dst []byte, name string) []byte {
 		}
 	}
 	return dst
+}
+
+// isSegment reports whether a name is one segment of four characters, as most are.
+func isSegment(name string) bool {
+	return len(name) == 4 && name[0] != '\\' && name[0] != '^' &&
+		name[0] != '.' && name[1] != '.' && name[2] != '.' && name[3] != '.'
 }
 
 // appendNameSeg appends a name segment of up to four characters.

@@ -97,6 +97,9 @@ func noVerb(c *cli.Context) error {
 	if !c.Args().Present() {
 		return usage("no verb is given", known)
 	}
+	if c.Args().First() == "help" {
+		known = "tdxkit --help, or tdxkit VERB --help"
+	}
 	return usage(fmt.Sprintf("unknown verb %q", c.Args().First()), known)
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/mr/predict"
 	"github.com/tdxkit/tdxkit/qemu"
-	"github.com/tdxkit/tdxkit/tdvf"
 )
 
 const dstackMRName = "dstack-mr"
@@ -62,6 +60,7 @@ func dstackCommonFlags() []cli.Flag {
 		&cli.IntFlag{Name: "cpu", Aliases: []string{"c"}, Value: 1, Usage: "vCPU count `N`"},
 		&cli.StringFlag{Name: "memory", Aliases: []string{"m"}, Value: "2G", Usage: "memory `SIZE`, \"2G\""},
 		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+		outputFlag(),
 		&cli.StringFlag{Name: "qemu-version", Usage: "QEMU `RELEASE`, " + dstackQEMU + " without"},
 	}
 }
@@ -162,11 +161,7 @@ func dstackJob(c *cli.Context, s style) (*job, []string, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		order := tdvf.SinglePass
-		if two {
-			order = tdvf.TwoPass
-		}
-		j.options.PageOrder = &order
+		j.options.PageOrder = pageOrder(&two)
 	}
 	return j, args, nil
 }
@@ -288,7 +283,10 @@ func dstackSize(name, text string) (uint64, error) {
 
 // printDstackMR prints registers, and what dstack derives of them, as the tool of that style does.
 func printDstackMR(c *cli.Context, s style, r *predict.Result) error {
-	p := &printer{w: bufio.NewWriter(c.App.Writer)}
+	p, err := newPrinter(c)
+	if err != nil {
+		return err
+	}
 	mrtd, rtmr0, rtmr1, rtmr2 := r.Values[mr.MRTD], r.Values[mr.RTMR0], r.Values[mr.RTMR1], r.Values[mr.RTMR2]
 	pairs := [][2]string{{"mrtd", mrtd.String()}, {"rtmr0", rtmr0.String()}, {"rtmr1", rtmr1.String()}, {"rtmr2", rtmr2.String()}}
 	if s == goStyle {
@@ -301,7 +299,7 @@ func printDstackMR(c *cli.Context, s style, r *predict.Result) error {
 			[2]string{"mr_enclave", sha256Hex(mrtd[:], rtmr0[:], rtmr1[:], rtmr2[:], provider)},
 			[2]string{"mr_image", sha256Hex(mrtd[:], rtmr1[:], rtmr2[:])})
 	}
-	if c.Bool("json") {
+	if c.Bool("json") || p.json {
 		p.printf("{\n")
 		for i, kv := range pairs {
 			comma := ","

@@ -82,7 +82,9 @@ func (s *source) open(r role, name string) (*part, error) {
 		err = inFile(p.path, r, err)
 	case info.IsDir():
 		err = &inputError{msg: p.path + ": is a folder, want the " + string(r)}
-	case info.Mode().IsRegular() && info.Size() == 0 && r == roleInitrd:
+	case !info.Mode().IsRegular() && r == roleInitrd:
+		err = &inputError{msg: p.path + ": is not a regular file, and an initrd's size has to be known before it is read"}
+	case info.Size() == 0 && r == roleInitrd:
 		err = inFile(p.path, r, kernel.ErrEmptyInitrd)
 	}
 	if err != nil {
@@ -122,7 +124,7 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 			digest, size, err := l.hashInitrd(ctx, p)
 			out.image.Initrd.Digest = digest
 			if err == nil && size != p.size {
-				err = &inputError{msg: fmt.Sprintf("%s: gave %d bytes, want the %d bytes of a regular file", p.path, size, p.size)}
+				err = &inputError{msg: fmt.Sprintf("%s: gave %d bytes, want the %d bytes that it had", p.path, size, p.size)}
 			}
 			return err
 		})

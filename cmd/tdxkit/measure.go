@@ -16,6 +16,7 @@ import (
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/mr/predict"
 	"github.com/tdxkit/tdxkit/qemu"
+	"github.com/tdxkit/tdxkit/tdvf"
 )
 
 func measureCommand(t *terminal) *cli.Command {
@@ -87,6 +88,7 @@ type job struct {
 	name     string
 	firmware string // paths of the files, for messages
 	kernel   string
+	term     *terminal // for notes on a prediction; nil leaves them out
 }
 
 // A guest is one shape, read.
@@ -119,6 +121,7 @@ func measure(c *cli.Context, t *terminal) error {
 		}
 	}
 	j.noteSource(t, guests[0])
+	j.term = t
 	l, err := j.load(c.Context, t, guests[0], digestFirmware(p.json))
 	if err != nil {
 		return err
@@ -143,6 +146,9 @@ func newJob(c *cli.Context) (*job, error) {
 	if j.src, err = openSource(c); err != nil {
 		return nil, err
 	}
+	if j.src.config != nil {
+		j.options.PageOrder = pageOrder(j.src.config.TwoPass)
+	}
 	switch {
 	case c.IsSet("qemu"):
 		j.releases, j.stated = []string{c.String("qemu")}, true
@@ -157,6 +163,18 @@ func newJob(c *cli.Context) (*job, error) {
 		}
 	}
 	return j, nil
+}
+
+// pageOrder is the order that dstack's flag of two passes stands for, nil where it is not set.
+func pageOrder(twoPass *bool) *tdvf.Order {
+	if twoPass == nil {
+		return nil
+	}
+	order := tdvf.SinglePass
+	if *twoPass {
+		order = tdvf.TwoPass
+	}
+	return &order
 }
 
 func predictOptions(c *cli.Context) (predict.Options, error) {
@@ -390,6 +408,7 @@ func (j *job) print(c *cli.Context, p *printer, l *loaded, queue <-chan chan out
 				return err
 			}
 			doc = p.begin("tdxkit.measurements/v1", "measurements")
+			j.noteResult(o.result)
 		}
 		for _, reg := range predict.Registers {
 			if why, ok := o.result.Unknown[reg]; ok {
@@ -408,6 +427,16 @@ func (j *job) print(c *cli.Context, p *printer, l *loaded, queue <-chan chan out
 		more = fmt.Sprintf(" (%d more registers are not known)", len(missing)-1)
 	}
 	return &inputError{msg: missing[0] + more, hint: "--only leaves registers out"}
+}
+
+// noteResult passes on what a prediction says of itself. Shapes of one image say the same.
+func (j *job) noteResult(r *predict.Result) {
+	if j.term == nil {
+		return
+	}
+	for _, n := range r.Notes {
+		j.term.note("%s", n)
+	}
 }
 
 // writeEventLog writes the predicted log where --event-log asks for it.

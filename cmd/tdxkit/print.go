@@ -140,6 +140,7 @@ type measurementJSON struct {
 	Platform  platformJSON      `json:"platform"`
 	Registers registersJSON     `json:"registers"`
 	Unknown   map[string]string `json:"unknown,omitempty"`
+	Notes     []string          `json:"notes,omitempty"`
 	Events    []eventJSON       `json:"events,omitempty"`
 }
 
@@ -174,6 +175,7 @@ type eventJSON struct {
 	Digest   mr.Digest   `json:"digest"`
 	What     string      `json:"what"`
 	From     []spanJSON  `json:"from,omitempty"`
+	By       string      `json:"decided_by,omitempty"`
 	Cite     string      `json:"cite,omitempty"`
 }
 
@@ -201,6 +203,7 @@ func (j *job) record(c *cli.Context, l *loaded, o outcome) measurementJSON {
 	if im := j.src.image; im != nil && im.HasHash {
 		v.Platform.OSImageHash = fmt.Sprintf("%x", im.Hash)
 	}
+	v.Notes = o.result.Notes
 	for reg, d := range o.result.Values {
 		v.Registers.set(reg, d)
 	}
@@ -221,6 +224,9 @@ func (j *job) record(c *cli.Context, l *loaded, o outcome) measurementJSON {
 func newEventJSON(e mr.Event) eventJSON {
 	v := eventJSON{
 		Rule: e.Rule, Register: e.Register, Type: e.Type.String(), Digest: e.Measured.Digest, What: e.Measured.What, Cite: e.Cite.String(),
+	}
+	if rule, ok := predict.RuleOf(e); ok {
+		v.By = rule.From
 	}
 	for _, s := range e.Measured.Spans {
 		v.From = append(v.From, spanJSON{s.Artifact, s.Off, s.Len})
@@ -243,11 +249,20 @@ func (p *printer) measurement(c *cli.Context, named bool, o outcome) {
 	if !c.Bool("events") {
 		return
 	}
-	for _, e := range o.result.Events {
-		p.printf("\n%s  %s  %s\n  %s\n", p.bold(e.Register.String()), e.Type, e.Rule, e.Measured.Digest)
-		p.printf("  %s%s\n", oneLine(e.Measured.What), spansText(e.Measured.Spans))
-		p.printf("  %s\n", p.dim(e.Cite.String()))
+	if d, ok := o.result.Values[mr.MRTD]; ok {
+		r := predict.MRTDRule
+		p.reason(fmt.Sprintf("%s  %s", p.bold(r.Register.String()), r.ID), d, r.What, r.From, r.Cite)
 	}
+	for _, e := range o.result.Events {
+		rule, _ := predict.RuleOf(e)
+		p.reason(fmt.Sprintf("%s  %s  %s", p.bold(e.Register.String()), e.Type, e.Rule), e.Measured.Digest,
+			oneLine(e.Measured.What)+spansText(e.Measured.Spans), rule.From, e.Cite)
+	}
+}
+
+// reason prints one digest with what is hashed, what decides that, and the source that says so.
+func (p *printer) reason(head string, d mr.Digest, what, from string, cite mr.Cite) {
+	p.printf("\n%s\n  %s\n  hashed: %s\n  decided by: %s\n  %s\n", head, d, what, from, p.dim(cite.String()))
 }
 
 // spansText says which bytes of the inputs are hashed.

@@ -26,6 +26,8 @@ type Rule struct {
 	Cite     mr.Cite
 }
 
+//go:generate go run ../../scripts/gendocs
+
 // rules is the boot with -kernel, in the order of the events. Nothing else in this package extends a register.
 var rules = []Rule{
 	{
@@ -155,6 +157,15 @@ func (p *platform) why(r *Rule) string {
 
 // Rules returns the rules, for documents and for `measure --events`.
 func Rules() []Rule { return slices.Clone(rules) }
+
+// RuleOf returns the rule of an event.
+func RuleOf(e mr.Event) (Rule, bool) {
+	i := slices.IndexFunc(rules, func(r Rule) bool { return r.ID == e.Rule })
+	if i < 0 {
+		return Rule{}, false
+	}
+	return rules[i], true
+}
 
 // MRTDRule says what MRTD measures; the launch is no event of a log.
 var MRTDRule = Rule{

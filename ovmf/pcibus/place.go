@@ -50,7 +50,7 @@ func Place(m *qemu.Machine, w Window) (Placement, error) {
 	switch {
 	case p.low && w.Size == 0:
 		return nil, fmt.Errorf("pcibus: expander bridges without a 64-bit window: %w", ErrUnsupported)
-	case p.low && w.Generation != Stable202308:
+	case p.low && w.Generation > Stable202308:
 		return nil, fmt.Errorf("pcibus: expander bridges with firmware of before edk2-stable202308: %w", ErrUnsupported)
 	case w.Size == 0:
 		return p.out, nil
@@ -226,8 +226,10 @@ func (p *placer) bus(b *qemu.Bus, owner *qemu.PCIDevice, next *int, depth int) (
 	if depth > maxDepth {
 		return n, fmt.Errorf("pcibus: bus %s: too many bridges behind each other: %w", b.Name, ErrUnsupported)
 	}
-	if rom := uint64(largestROM(b)); owner == nil && p.roms && p.low && rom > 0 {
-		n.mem32 = insert(n.mem32, &node{align: rom, length: rom})
+	if owner == nil && p.roms && p.low {
+		if rom := uint64(largestROM(b, 0)); rom > 0 {
+			n.mem32 = insert(n.mem32, &node{align: rom, length: rom})
+		}
 	}
 	slot := -1 // whose function 0 is there
 	for _, d := range b.Devices {
@@ -249,12 +251,12 @@ func (p *placer) bus(b *qemu.Bus, owner *qemu.PCIDevice, next *int, depth int) (
 }
 
 // largestROM returns the size of the largest option ROM on a bus and below; all share one place.
-func largestROM(b *qemu.Bus) uint32 {
+func largestROM(b *qemu.Bus, depth int) uint32 {
 	var most uint32
 	for _, d := range b.Devices {
 		most = max(most, d.ROM)
-		if d.Bridge != nil {
-			most = max(most, largestROM(d.Bridge))
+		if d.Bridge != nil && depth < maxDepth {
+			most = max(most, largestROM(d.Bridge, depth+1))
 		}
 	}
 	return most
@@ -389,7 +391,7 @@ func (p *placer) assign(sp *space, list []*node) error {
 		}
 	}
 	if length > sp.Max-sp.Min+1 || at+length-1 > sp.Max || at < sp.Min {
-		return fmt.Errorf("pcibus: the devices need %#x bytes more than the range from %#x to %#x holds: %w", length, sp.Min, sp.Max, ErrUnsupported)
+		return fmt.Errorf("pcibus: the devices need %#x bytes, more than are free from %#x to %#x: %w", length, sp.Min, sp.Max, ErrUnsupported)
 	}
 	sp.taken = append(sp.taken, qemu.Range{Min: at, Max: at + length - 1})
 	p.program(list, at)

@@ -21,7 +21,9 @@ type Generation uint8
 
 // The generations, by their first release.
 const (
-	Stable202308  Generation = iota // the top eighth of the address space, of up to 46 bits (4-level paging)
+	Stable202505  Generation = iota // a size that the user gives holds
+	Stable202308                    // the top eighth of the address space, of up to 46 bits (4-level paging)
+	Stable202302                    // of up to 47 bits, and not where memory is reserved
 	Stable202211                    // of up to 47 bits
 	Classic                         // before: 32 GiB behind RAM
 	numGeneration                   // how many there are
@@ -38,7 +40,7 @@ type Window struct {
 type Guest struct {
 	PhysBits      int    // guest physical address bits, CPUID 0x80000008 EAX[7:0]
 	NoHugePages1G bool   // CPUID 0x80000001 EDX[26] is 0
-	AMD           bool   // vendor AuthenticAMD
+	Vendor        string // what CPUID leaf 0x80000000 names, "AuthenticAMD", "GenuineIntel" or nothing
 	AMDHole       bool   // QEMU's memory map reserves the HyperTransport range
 	MemoryEnd     uint64 // end of RAM above 4 GiB, or of the area for memory hotplug; 4 GiB where there is neither
 	// Override is the content of the fw_cfg item opt/ovmf/X-PciMmio64Mb, a number of MiB; nil without the item.
@@ -61,7 +63,7 @@ func GuestOf(m *qemu.Machine) (Guest, error) {
 	if m.CPU.PhysBits == 0 {
 		return Guest{}, fmt.Errorf("pcibus: -cpu %s: its physical address bits are not known: %w", m.CPU.Model, ErrUnsupported)
 	}
-	g := Guest{PhysBits: m.CPU.PhysBits, NoHugePages1G: m.CPU.NoHugePages1G, AMD: m.CPU.AMD, AMDHole: m.AMDHole(), MemoryEnd: fourGiB}
+	g := Guest{PhysBits: m.CPU.PhysBits, NoHugePages1G: m.CPU.NoHugePages1G, Vendor: m.ExtendedVendor(), AMDHole: m.AMDHole(), MemoryEnd: fourGiB}
 	if n := m.HighRAM(); n > 0 {
 		g.MemoryEnd = m.HighRAMBase() + n
 	}
@@ -100,13 +102,13 @@ func Window64(g Guest, gen Generation) (Window, error) {
 	size = roundUp(size, oneGiB)
 	w := Window{Base: roundUp(roundUp(g.MemoryEnd, oneGiB), 1<<(bits.Len64(size)-1)), Size: size, Generation: gen}
 	width, known := g.addressWidth(gen)
-	if gen == Classic || overridden || !known {
+	if gen == Classic || overridden && gen == Stable202505 || !known {
 		return w, nil
 	}
 	space, mmio := uint64(1)<<width, uint64(1)<<(width-3)
 	if w.Size < mmio && w.Base+mmio < space {
 		w.Base, w.Size = space-mmio, mmio
-		if g.AMDHole && w.Base <= 1<<40-1 && w.Base+w.Size > amdHoleStart {
+		if gen <= Stable202302 && g.AMDHole && w.Base <= 1<<40-1 && w.Base+w.Size > amdHoleStart {
 			w.Base = (amdHoleStart - w.Size) &^ (w.Size - 1)
 		}
 	}
@@ -127,12 +129,12 @@ func (g Guest) addressWidth(gen Generation) (int, bool) {
 	width := g.PhysBits
 	switch {
 	case width >= 41:
-	case !g.AMD && (width == 36 || width == 39), g.AMD && width == 40:
+	case g.Vendor == "GenuineIntel" && (width == 36 || width == 39), g.Vendor == "AuthenticAMD" && width == 40:
 	default:
 		return 0, false
 	}
 	most := 46
-	if gen == Stable202211 {
+	if gen > Stable202308 {
 		most = 47
 	}
 	if g.NoHugePages1G {
