@@ -74,12 +74,25 @@ func readYAML(path string, v any) error {
 	case errors.Is(err, io.EOF):
 		return &inputError{msg: path + ": is empty"}
 	case err != nil:
-		return &inputError{msg: path + ": " + oneLine(strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", ""), "yaml: ")), err: err}
+		return &inputError{msg: path + ": " + yamlMessage(err), err: err}
 	}
 	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return &inputError{msg: path + ": has more than one document"}
 	}
 	return nil
+}
+
+// yamlMessage drops the names of Go's types from an error, and puts it on one line.
+func yamlMessage(err error) string {
+	var typed *yaml.TypeError
+	lines := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
+	if errors.As(err, &typed) {
+		lines = typed.Errors
+	}
+	for i, l := range lines {
+		lines[i], _, _ = strings.Cut(l, " in type ")
+	}
+	return oneLine(strings.Join(lines, "; "))
 }
 
 // readAsJSON reads a YAML or JSON document and returns it as JSON, for a strict reader.
