@@ -125,7 +125,7 @@ func (j *judge) signedBy(e edge, below int) error {
 	return err
 }
 
-// mayNot checks that a leaf is no CA and may sign.
+// mayOnlySign checks that a leaf is no CA and may sign.
 func mayOnlySign(c *x509.Certificate) error {
 	switch {
 	case c.IsCA:

@@ -16,16 +16,16 @@ import (
 //
 // Chains are DER, leaf first; what follows a trusted root is not looked at.
 type Collateral struct {
-	TCBInfo          []byte // the signed text, exactly as signed
-	TCBInfoSignature []byte // 64 bytes, r and s
-	TCBInfoChain     [][]byte
-	QEIdentity       []byte // the signed text, exactly as signed
-	QEIdentitySig    []byte // 64 bytes, r and s
-	QEIdentityChain  [][]byte
-	RootCRL          []byte // DER
-	PCKCRL           []byte // DER
-	PCKCRLChain      [][]byte
-	PCKChain         [][]byte // for quotes that bring none; otherwise not looked at
+	TCBInfo             []byte // the signed text, exactly as signed
+	TCBInfoSignature    []byte // 64 bytes, r and s
+	TCBInfoChain        [][]byte
+	QEIdentity          []byte // the signed text, exactly as signed
+	QEIdentitySignature []byte // 64 bytes, r and s
+	QEIdentityChain     [][]byte
+	RootCRL             []byte // DER
+	PCKCRL              []byte // DER
+	PCKCRLChain         [][]byte
+	PCKChain            [][]byte // for quotes that bring none; otherwise not looked at
 }
 
 // BundleSchema is the first member of our own bundle.
@@ -73,7 +73,7 @@ func parseMembers(r *strictjson.Reader, complete bool) (*Collateral, error) {
 	c.TCBInfoSignature = m.signature("tcb_info_signature")
 	c.QEIdentityChain = m.chain("qe_identity_issuer_chain")
 	c.QEIdentity = m.text("qe_identity")
-	c.QEIdentitySig = m.signature("qe_identity_signature")
+	c.QEIdentitySignature = m.signature("qe_identity_signature")
 	m.complete = false
 	c.PCKChain = m.chain("pck_certificate_chain")
 	r.End()
@@ -161,7 +161,7 @@ func (m members) text(name string) []byte {
 // since a bundle is complete.
 func (c *Collateral) AppendBundle(b []byte) ([]byte, error) {
 	switch {
-	case len(c.TCBInfoSignature) != 64 || len(c.QEIdentitySig) != 64:
+	case len(c.TCBInfoSignature) != 64 || len(c.QEIdentitySignature) != 64:
 		return nil, &bin.FormatError{Format: "collateral", Field: "signature", Err: bin.ErrMalformed, Msg: "is not 64 bytes"}
 	case len(c.TCBInfoChain) == 0 || len(c.QEIdentityChain) == 0 || len(c.PCKCRLChain) == 0:
 		return nil, &bin.FormatError{Format: "collateral", Field: "issuer chain", Err: bin.ErrMalformed, Msg: "is missing"}
@@ -176,7 +176,7 @@ func (c *Collateral) AppendBundle(b []byte) ([]byte, error) {
 		{"tcb_info_signature", hex.EncodeToString(c.TCBInfoSignature)},
 		{"tcb_info_issuer_chain", string(appendPEM(nil, c.TCBInfoChain))},
 		{"qe_identity", string(c.QEIdentity)},
-		{"qe_identity_signature", hex.EncodeToString(c.QEIdentitySig)},
+		{"qe_identity_signature", hex.EncodeToString(c.QEIdentitySignature)},
 		{"qe_identity_issuer_chain", string(appendPEM(nil, c.QEIdentityChain))},
 		{"root_ca_crl", hex.EncodeToString(c.RootCRL)},
 		{"pck_crl", hex.EncodeToString(c.PCKCRL)},

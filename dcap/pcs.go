@@ -28,7 +28,7 @@ func (r *Responses) Collateral() (*Collateral, error) {
 	if c.TCBInfo, c.TCBInfoSignature, err = ParseTCBInfoResponse(r.TCBInfo); err != nil {
 		return nil, err
 	}
-	if c.QEIdentity, c.QEIdentitySig, err = ParseQEIdentityResponse(r.QEIdentity); err != nil {
+	if c.QEIdentity, c.QEIdentitySignature, err = ParseQEIdentityResponse(r.QEIdentity); err != nil {
 		return nil, err
 	}
 	for _, crl := range []struct {

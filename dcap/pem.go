@@ -21,8 +21,8 @@ const (
 	endCRL           = "-----END X509 CRL-----"
 )
 
-// ParseChain reads a PEM certificate chain into DER. Unlike encoding/pem it takes nothing but certificates, with white
-// space between them and one NUL at the end, which Intel's quotes have; base64 must have no stray bits.
+// ParseChain reads a PEM certificate chain into DER. Unlike encoding/pem it takes nothing but certificates, with line ends
+// between them and one NUL at the end, which Intel's quotes have; base64 must have no stray bits.
 func ParseChain(text []byte) ([][]byte, error) {
 	chain, err := parsePEM(strings.TrimSuffix(string(text), "\x00"), beginCertificate, endCertificate)
 	if err != nil {
@@ -48,12 +48,12 @@ func pemError(off int, category error, format string, args ...any) error {
 	return &bin.FormatError{Format: "certificate chain", Off: int64(off), Field: "PEM", Msg: fmt.Sprintf(format, args...), Err: category}
 }
 
-// parsePEM reads blocks between begin and end markers, and nothing else but white space.
+// parsePEM reads blocks between begin and end markers, and nothing else but line ends.
 func parsePEM(text, begin, end string) ([][]byte, error) {
 	var blocks [][]byte
 	for off := 0; ; {
 		rest := text[off:]
-		trimmed := strings.TrimLeft(rest, " \t\r\n")
+		trimmed := strings.TrimLeft(rest, "\r\n")
 		off += len(rest) - len(trimmed)
 		if trimmed == "" {
 			break

@@ -8,7 +8,7 @@ import (
 // A Status is Intel's word on a trusted computing base. The zero Status is none: nothing was judged.
 type Status uint8
 
-// The statuses of TCB info and QE identity, and the two that comparing launch with now adds. Intel PCS API v4, "Get TDX TCB
+// The statuses of TCB info and QE identity, and the two that comparing launch with now adds; from good to bad. Intel PCS API v4, "Get TDX TCB
 // Info"; intel/confidential-computing.tee.dcap.qvl d12717e, Verifiers/Checks/EvaluateTcb.cpp and TDRelaunchCheck.cpp.
 const (
 	NoStatus Status = iota
@@ -76,19 +76,18 @@ func converge(platform Status, components ...Status) Status {
 }
 
 // relaunch compares the status of the module that launched a TD with that of the one that runs it now.
-// TDRelaunchCheck.cpp, checkForRelaunch.
+// TDRelaunchCheck.cpp, checkForRelaunch; beyond it, a module that is worse now than at launch counts as what it is now.
 func relaunch(launch, current Status) Status {
-	if launch != OutOfDate && launch != OutOfDateConfigurationNeeded {
+	outOfDate := func(s Status) bool { return s == OutOfDate || s == OutOfDateConfigurationNeeded }
+	switch {
+	case launch == Revoked || current == Revoked:
+		return Revoked
+	case outOfDate(current):
+		return max(launch, current)
+	case !outOfDate(launch):
 		return launch
-	}
-	switch current {
-	case ConfigurationNeeded, ConfigurationAndSWHardeningNeeded:
+	case launch == OutOfDateConfigurationNeeded, current == ConfigurationNeeded, current == ConfigurationAndSWHardeningNeeded:
 		return TDRelaunchAdvisedConfigurationNeeded
-	case UpToDate, SWHardeningNeeded:
-		if launch == OutOfDateConfigurationNeeded {
-			return TDRelaunchAdvisedConfigurationNeeded
-		}
-		return TDRelaunchAdvised
 	}
-	return launch
+	return TDRelaunchAdvised
 }

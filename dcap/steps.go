@@ -27,7 +27,8 @@ func (j *judge) quoteVendor() finding {
 	return same(hex.EncodeToString(quote.IntelQEVendorID[:]), hex.EncodeToString(j.q.Header.QEVendorID[:]))
 }
 
-// quoteCertification asks for certification data of type 6. Its PCK chain is the quote's own where it has one.
+// quoteCertification asks for certification data of type 6. Its PCK chain is the quote's own where it has one; a quote that
+// names its platform by PPID alone leaves the chain to the collateral.
 func (j *judge) quoteCertification() finding {
 	qe := j.q.Certification.QE
 	switch {
@@ -35,6 +36,8 @@ func (j *judge) quoteCertification() finding {
 		return differs("certification data of type 6", fmt.Sprintf("type %d", j.q.Certification.Type))
 	case qe.Platform.Type == quote.PCKChain:
 		return passed("with PCK chain")
+	case qe.Platform.Type > quote.PPIDRSA3072:
+		return differs("a PCK chain or a PPID", fmt.Sprintf("certification data of type %d", qe.Platform.Type))
 	case len(j.c.PCKChain) > 0:
 		return passed("PCK chain from collateral")
 	}
@@ -53,13 +56,8 @@ func (j *judge) pckChain() finding {
 	if err != nil {
 		return failed(err.Error())
 	}
-	switch ca := p[1].Subject.CommonName; ca {
-	case cnPlatformCA:
-		j.r.CA = "platform"
-	case cnProcessorCA:
-		j.r.CA = "processor"
-	default:
-		return failed(fmt.Sprintf("is issued by %q, want %q or %q", ca, cnPlatformCA, cnProcessorCA))
+	if j.r.CA = caOf(p[1].Subject.CommonName); j.r.CA == "" {
+		return failed(fmt.Sprintf("is issued by %q, want %q or %q", p[1].Subject.CommonName, cnPlatformCA, cnProcessorCA))
 	}
 	if err := mayOnlySign(p[0]); err != nil {
 		return failed(err.Error())
@@ -170,7 +168,7 @@ func (j *judge) tcbInfoSignature() finding {
 }
 
 func (j *judge) qeIdentitySignature() finding {
-	return j.signature("the QE identity's signature", j.qeSign.key(), j.c.QEIdentity, j.c.QEIdentitySig)
+	return j.signature("the QE identity's signature", j.qeSign.key(), j.c.QEIdentity, j.c.QEIdentitySignature)
 }
 
 // signature verifies r and s, 32 bytes each, by key over SHA-256 of data.

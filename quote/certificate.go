@@ -47,11 +47,11 @@ func extractCertificate(der []byte) (*Evidence, error) {
 	}
 	var e *Evidence
 	switch {
-	case quote != nil && attestation != nil:
+	case attestation != nil && (quote != nil || log != nil):
 		return nil, &bin.FormatError{Format: "certificate", Field: "extensions", Err: bin.ErrMalformed,
-			Msg: "hold both a quote and an attestation"}
+			Msg: "hold both an attestation and a quote or an event log"}
 	case quote != nil && isQuote(quote):
-		e = &Evidence{Quote: quote}
+		e = &Evidence{Quote: quote, UntrustedEventLog: log}
 	case attestation != nil:
 		if e, err = extractAttestation(attestation); err != nil {
 			return nil, err
@@ -60,7 +60,7 @@ func extractCertificate(der []byte) (*Evidence, error) {
 		return nil, &bin.FormatError{Format: "certificate", Field: "extensions", Err: bin.ErrUnsupported,
 			Msg: fmt.Sprintf("hold no quote (%v)", oidQuote)}
 	}
-	e.Form, e.UntrustedEventLog = "certificate extension", log
+	e.Form = "certificate extension"
 	return e, nil
 }
 

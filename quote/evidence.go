@@ -18,7 +18,6 @@ type Evidence struct {
 	UntrustedEventLog   []byte // JSON text of a dstack event log, or a binary CCEL; nil if there was none
 	UntrustedVMConfig   []byte // JSON text; nil if there was none
 	UntrustedReportData []byte // decoded; the quote's own REPORTDATA is what counts; nil if there was none
-	UntrustedAfter      []byte // what a dstack attestation holds after its quote, SCALE-encoded; nil if it was none
 }
 
 // Extract finds the quote in data, which may be the quote itself, hex (with white space or 0x), base64 (plain or for URLs),
@@ -105,38 +104,4 @@ func stripSpace(s string) string {
 		}
 	}
 	return string(b)
-}
-
-// extractAttestation reads dstack's VersionedAttestation as far as its quote: version 0, variant 0 (TDX), both one byte,
-// then the quote as a SCALE byte vector. Dstack-TEE/dstack 312dc60, dstack-attest, VersionedAttestation; SCALE: Substrate
-// documentation, "Type encoding", compact integers.
-func extractAttestation(data []byte) (*Evidence, error) {
-	c := bin.NewCursor("dstack attestation", data, 0)
-	c.Bytes("version and variant", 2)
-	off := c.Off()
-	n := int64(c.U8("quote length"))
-	switch n & 3 {
-	case 1:
-		n |= int64(c.U8("quote length")) << 8
-	case 2:
-		b := c.Bytes("quote length", 3)
-		if b != nil {
-			n |= int64(b[0])<<8 | int64(b[1])<<16 | int64(b[2])<<24
-		}
-	case 3:
-		c.Failf(off, "quote length", bin.ErrUnsupported, "is a big integer")
-	}
-	n >>= 2
-	if c.Err() == nil && n > int64(c.Len()) {
-		c.Failf(off, "quote length", bin.ErrTruncated, "is %d bytes, %d are left", n, c.Len())
-	}
-	at := c.Off()
-	q := c.Bytes("quote", int(min(n, int64(len(data)))))
-	if c.Err() == nil && !isQuote(q) {
-		c.Failf(at, "quote", bin.ErrUnsupported, "does not begin as a quote does")
-	}
-	if err := c.Err(); err != nil {
-		return nil, err
-	}
-	return &Evidence{Form: "dstack attestation", Quote: q, UntrustedAfter: c.Rest()}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,12 +37,22 @@ func raTLS(t testing.TB, contents map[int][]byte) []byte {
 		PathLen: -1, Extensions: exts}, testpki.NewKey("app"), nil).DER
 }
 
-// attestation wraps a quote as dstack's binary attestation does.
-func attestation(q, after []byte) []byte {
-	n := len(q)<<2 | 1
-	b := []byte{0, 0, byte(n), byte(n >> 8)}
-	return append(append(b, q...), after...)
+// attestation wraps a quote as dstack's binary attestation does, with one event of the firmware and one of the runtime.
+func attestation(q []byte, runtimeName string) []byte {
+	vec := func(b []byte) []byte {
+		n := len(b)<<2 | 1
+		return append([]byte{byte(n), byte(n >> 8)}, b...)
+	}
+	event := func(imr byte, typ []byte, name, payload string) []byte {
+		return slices.Concat([]byte{imr, 0, 0, 0}, typ, vec(make([]byte, 48)), vec([]byte(name)), vec([]byte(payload)))
+	}
+	return slices.Concat([]byte{0, 0}, vec(q), []byte{2 << 2}, event(0, []byte{10, 0, 0, 0}, "", "ACPI DATA"), event(3, []byte{1, 0, 0, 8}, "app-id", "x"),
+		[]byte{1 << 2}, vec([]byte(runtimeName)), vec([]byte("x")), make([]byte, 64), vec([]byte("{}")))
 }
+
+// attestedLog is the log of attestation.
+var attestedLog = fmt.Sprintf(`[{"imr":0,"event_type":10,"digest":"%[1]s","event":"","event_payload":"414350492044415441"},`+
+	`{"imr":3,"event_type":134217729,"digest":"%[1]s","event":"app-id","event_payload":"78"}]`, strings.Repeat("0", 96))
 
 func quoted(s string) string {
 	b, _ := json.Marshal(s)
@@ -63,6 +74,7 @@ func TestExtract(t *testing.T) {
 	}
 	cert := raTLS(t, map[int][]byte{1: q, 2: []byte("[]"), 3: []byte("app")})
 	pemCert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))
+	zeros := strings.Repeat("0", 128)
 	log := `[{"imr":3,"event":"compose-hash"}]`
 	for _, tc := range []struct {
 		name, data, log, config, report string
@@ -76,9 +88,11 @@ func TestExtract(t *testing.T) {
 		{"base64 without padding", base64.RawStdEncoding.EncodeToString(q), "", "", ""},
 		{"tappd TdxQuote", `{"quote":"0x` + h + `","event_log":` + quoted(log) + `,"hash_algorithm":"sha512","prefix":"app-data:"}`, log, "", ""},
 		{"guest agent GetQuote", `{"quote":"` + h + `","event_log":` + quoted(log) + `,"report_data":"1234","vm_config":"{\"a\":1}"}`, log, `{"a":1}`, "1234"},
+		{"empty members", `{"attestation":"","quote":"` + h + `","event_log":"","report_data":"","vm_config":""}`, "", "", ""},
+		{"quote and its attestation", `{"attestation":"` + hex.EncodeToString(attestation(q, "app-id")) + `","quote":"` + h + `"}`, "", "", ""},
 		{"log as an array", `{"event_log":` + log + `,"quote":"` + h + `"}`, log, "", ""},
 		{"tutorial", `{"quote":"` + b64 + `","measurements":{"mrtd":"00"},"event_log":` + log + `}`, log, "", ""},
-		{"guest agent Attest", `{"attestation":"` + hex.EncodeToString(attestation(q, []byte{1})) + `"}`, "", "", ""},
+		{"guest agent Attest", `{"attestation":"` + hex.EncodeToString(attestation(q, "app-id")) + `"}`, attestedLog, "{}", zeros},
 		{"guest agent Info", `{"app_id":"x","app_cert":` + quoted(pemCert) + `,"tcb_info":"{}"}`, "[]", "", ""},
 		{"Phala verify request", `{"hex":"` + h + `"}`, "", "", ""},
 		{"Phala attestations, older", `{"app_certificates":[{"quote":null},{"quote":"` + h + `"}],"tcb_info":{"event_log":[]}}`, "", "", ""},
@@ -90,8 +104,8 @@ func TestExtract(t *testing.T) {
 		{"the same quote twice", `{"quote":"` + h + `","data":{"quote":"` + b64 + `"}}`, "", "", ""},
 		{"certificate, DER", string(cert), "[]", "", ""},
 		{"certificate, PEM", pemCert, "[]", "", ""},
-		{"certificate with an attestation", string(raTLS(t, map[int][]byte{8: attestation(q, nil)})), "", "", ""},
-		{"dstack attestation", string(attestation(q, []byte("rest"))), "", "", ""},
+		{"certificate with an attestation", string(raTLS(t, map[int][]byte{8: attestation(q, "app-id")})), attestedLog, "{}", zeros},
+		{"dstack attestation", string(attestation(q, "app-id")), attestedLog, "{}", zeros},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e, err := quote.Extract([]byte(tc.data))
@@ -113,22 +127,21 @@ func TestExtractCaptured(t *testing.T) {
 	for name, want := range map[string]struct {
 		form        string
 		log, config int
-		after       int
 	}{
-		"dstack-quote-report.json":         {`JSON member "quote"`, 6741, 337, 0},
-		"dstack-tdx-lite-getquote.json":    {`JSON member "quote"`, 4867, 1043, 0},
-		"dstack-tdx-lite-attestation.json": {`JSON member "attestation"`, 0, 0, 2295},
-		"dstack-simulator-attestation.bin": {"dstack attestation", 0, 0, 4490},
-		"quote-from-tappd.hex":             {"hex", 0, 0, 0},
-		"google-cos113.bin":                {"binary", 0, 0, 0},
+		"dstack-quote-report.json":         {`JSON member "quote"`, 6741, 337},
+		"dstack-tdx-lite-getquote.json":    {`JSON member "quote"`, 4867, 1043},
+		"dstack-tdx-lite-attestation.json": {`JSON member "attestation"`, 1979, 1043},
+		"dstack-simulator-attestation.bin": {"dstack attestation", 8452, 553},
+		"quote-from-tappd.hex":             {"hex", 0, 0},
+		"google-cos113.bin":                {"binary", 0, 0},
 	} {
 		e, err := quote.Extract(fixtures.File(t, "quotes", name))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if e.Form != want.form || len(e.UntrustedEventLog) != want.log || len(e.UntrustedVMConfig) != want.config || len(e.UntrustedAfter) != want.after {
-			t.Errorf("%s: got %q, log %d, config %d, after %d", name, e.Form, len(e.UntrustedEventLog), len(e.UntrustedVMConfig), len(e.UntrustedAfter))
+		if e.Form != want.form || len(e.UntrustedEventLog) != want.log || len(e.UntrustedVMConfig) != want.config {
+			t.Errorf("%s: got %q, log %d, config %d", name, e.Form, len(e.UntrustedEventLog), len(e.UntrustedVMConfig))
 		}
 		q, err := quote.Parse(e.Quote)
 		if err != nil {
@@ -136,6 +149,34 @@ func TestExtractCaptured(t *testing.T) {
 		} else if r := e.UntrustedReportData; r != nil && !bytes.Equal(r, q.TD.REPORTDATA[:]) {
 			t.Errorf("%s: report data of the response is not the quote's", name)
 		}
+	}
+}
+
+// TestAttestationAgrees compares two captures of one TD: its attestation, whose log was stripped, and its GetQuote response.
+func TestAttestationAgrees(t *testing.T) {
+	runtime := func(name string) (out []string) {
+		e, err := quote.Extract(fixtures.File(t, "quotes", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var events []struct {
+			IMR     int
+			Event   string
+			Payload string `json:"event_payload"`
+		}
+		if err := json.Unmarshal(e.UntrustedEventLog, &events); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.IMR == 3 {
+				out = append(out, e.Event+" "+e.Payload)
+			}
+		}
+		return out
+	}
+	got, want := runtime("dstack-tdx-lite-attestation.json"), runtime("dstack-tdx-lite-getquote.json")
+	if len(want) != 9 || !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
@@ -156,10 +197,14 @@ func TestExtractRejects(t *testing.T) {
 		{"hex with an odd digit", h[:len(h)-1], bin.ErrUnsupported, ""},
 		{"PEM of something else", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", bin.ErrMalformed, "certificate"},
 		{"certificate without extensions", string(raTLS(t, nil)), bin.ErrUnsupported, "hold no quote"},
-		{"certificate with both forms", string(raTLS(t, map[int][]byte{1: q, 8: attestation(q, nil)})), bin.ErrMalformed, "both"},
+		{"certificate with both forms", string(raTLS(t, map[int][]byte{1: q, 8: attestation(q, "app-id")})), bin.ErrMalformed, "both"},
 		{"certificate with another thing for a quote", string(raTLS(t, map[int][]byte{1: []byte("quote")})), bin.ErrUnsupported, "hold no quote"},
-		{"attestation cut", string(attestation(q, nil)[:1000]), bin.ErrTruncated, "quote length"},
-		{"attestation of something else", string(attestation(make([]byte, 600), nil)), bin.ErrUnsupported, "does not begin"},
+		{"attestation cut", string(attestation(q, "app-id")[:1000]), bin.ErrTruncated, "quote"},
+		{"attestation cut later", string(attestation(q, "app-id")[:5200]), bin.ErrTruncated, ""},
+		{"attestation with more", string(attestation(q, "app-id")) + "x", bin.ErrMalformed, "trailing"},
+		{"attestation of something else", string(attestation(make([]byte, 600), "app-id")), bin.ErrUnsupported, "does not begin"},
+		{"attestation whose lists differ", string(attestation(q, "app-ID")), bin.ErrMalformed, "runtime event"},
+		{"attestation of another variant", "\x00\x01" + string(attestation(q, "app-id")[2:]), bin.ErrUnsupported, ""},
 		{"JSON of something else", `{"a":1}`, bin.ErrUnsupported, "no member"},
 		{"two different quotes", `{"quote":"` + h + `","hex":"` + other + `"}`, bin.ErrMalformed, "differs from another"},
 		{"quote twice", `{"quote":"` + h + `","quote":"` + other + `"}`, bin.ErrMalformed, "differ in more than case"},
@@ -168,6 +213,7 @@ func TestExtractRejects(t *testing.T) {
 		{"log in other letters alone", `{"quote":"` + h + `","Event_Log":"[]"}`, bin.ErrMalformed, "in case only"},
 		{"parsed quote", `{"quote":{"header":{"version":4},"body":{}}}`, bin.ErrUnsupported, "raw quote"},
 		{"number", `{"quote":4}`, bin.ErrMalformed, "want a string"},
+		{"empty quote", `{"quote":""}`, bin.ErrUnsupported, "no member"},
 		{"neither hex nor base64", `{"quote":"?"}`, bin.ErrMalformed, "neither"},
 		{"array with 256", `[4,0,2,0,256]`, bin.ErrMalformed, "0 to 255"},
 		{"array with a string", `[4,0,2,0,"1"]`, bin.ErrMalformed, "0 to 255"},
@@ -220,7 +266,7 @@ func FuzzContainer(f *testing.F) {
 	f.Add(q)
 	f.Add([]byte(hex.EncodeToString(q)))
 	f.Add([]byte(`{"quote":"` + hex.EncodeToString(q[:700]) + `","event_log":"[]","report_data":"00"}`))
-	f.Add(attestation(q[:700], []byte{1, 2}))
+	f.Add(attestation(q[:700], "app-id"))
 	f.Add(raTLS(f, map[int][]byte{1: q[:700], 2: []byte("[]")}))
 	f.Add([]byte(`[4,0,2,0,129]`))
 	f.Fuzz(func(t *testing.T, data []byte) {

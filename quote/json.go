@@ -87,7 +87,7 @@ func exactNames(doc *strictjson.Value) error {
 // A place is a value and the object that it is a member of.
 type place struct{ object, value *strictjson.Value }
 
-// lookup returns every value at path that is not null.
+// lookup returns every value at path that is not null or an empty string, which agents send for what they do not have.
 func lookup(v *strictjson.Value, path []string) []place {
 	var out []place
 	if path[0] == "*" {
@@ -99,7 +99,7 @@ func lookup(v *strictjson.Value, path []string) []place {
 	for i := range v.Members {
 		m := &v.Members[i].Value
 		switch {
-		case v.Members[i].Name != path[0] || m.Kind == strictjson.Null:
+		case v.Members[i].Name != path[0] || m.Kind == strictjson.Null || m.Kind == strictjson.String && m.Text == "":
 		case len(path) == 1:
 			out = append(out, place{v, m})
 		default:

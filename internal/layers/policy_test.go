@@ -7,8 +7,9 @@ var policy = map[string][]string{
 	// 0: primitives
 	"internal/bin":        {},
 	"internal/lzma":       {"internal/bin"},
-	"internal/decompress": {"internal/bin", "internal/lzma", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
 	"internal/strictjson": {"internal/bin"},
+	"internal/decompress": {"internal/bin", "internal/lzma", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
+	"internal/keccak":     {},
 	"efi":                 {"internal/bin"},
 
 	// 1: formats
@@ -20,13 +21,14 @@ var policy = map[string][]string{
 	"quote":    {"internal/bin", "internal/strictjson"},
 
 	// 2: models
-	"mr":          {"efi", "eventlog"},
-	"qemu":        {"internal/bin"},
-	"ovmf/pcibus": {"internal/bin", "qemu"},
-	"acpi":        {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
-	"smbios":      {"internal/bin", "qemu"},
-	"dstack":      {"internal/bin", "eventlog", "mr", "qemu"},
-	"dcap":        {"internal/bin", "internal/strictjson", "quote"},
+	"mr":             {"efi", "eventlog"},
+	"qemu":           {"internal/bin"},
+	"ovmf/pcibus":    {"internal/bin", "qemu"},
+	"acpi":           {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
+	"smbios":         {"internal/bin", "qemu"},
+	"dstack":         {"internal/bin", "internal/keccak", "internal/strictjson", "eventlog", "mr", "qemu"},
+	"dstack/compose": {"internal/bin", "gopkg.in/yaml.v3"},
+	"dcap":           {"internal/bin", "internal/strictjson", "quote"},
 
 	// 3: composes
 	"mr/predict": {
@@ -38,6 +40,10 @@ var policy = map[string][]string{
 	"manifest":         {"internal/bin", "internal/strictjson", "eventlog", "mr", "manifest/dsse"},
 	"manifest/keyfile": {"internal/strictjson", "manifest/dsse", "golang.org/x/crypto"},
 	"manifest/export":  {"mr", "manifest", "manifest/dsse", "github.com/fxamacker/cbor/v2", "github.com/veraison/go-cose"},
+
+	// 4: judges
+	"verify":  {"internal/bin", "internal/strictjson", "eventlog", "mr", "quote", "dcap", "dstack"},
+	"explain": {"internal/bin", "efi", "eventlog", "mr", "smbios"},
 
 	// 5: the edge
 	"cmd/tdxkit": {"*"},

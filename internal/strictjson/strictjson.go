@@ -227,7 +227,14 @@ func (p *parser) object(depth int) []Member {
 
 // fold maps names that a case-insensitive reader takes for one another to the same string. Upper case comes first
 // because some letters, the long s for one, reach ASCII only that way.
-func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+func fold(name string) string {
+	for i := range len(name) {
+		if c := name[i]; c >= 0x80 || c >= 'A' && c <= 'Z' {
+			return strings.ToLower(strings.ToUpper(name))
+		}
+	}
+	return name // the common case, which both maps leave as it is
+}
 
 // number checks the grammar of RFC 8259, section 6.
 func (p *parser) number() {
@@ -296,25 +303,29 @@ func (p *parser) str() string {
 	return ""
 }
 
-// escaped reads a string that has at least one escape; the cursor stands after the opening quotation mark.
+// escaped reads a string that has at least one escape; the cursor stands after the opening quotation mark. What lies
+// between escapes is copied in one piece.
 func (p *parser) escaped(start int) string {
-	var b strings.Builder
+	b := make([]byte, 0, 256)
 	for p.pos < len(p.data) && p.err == nil {
-		c := p.data[p.pos]
+		i := p.pos
+		for i < len(p.data) && p.data[i] != '"' && p.data[i] != '\\' && p.data[i] >= ' ' {
+			i++
+		}
+		b = append(b, p.data[p.pos:i]...)
+		p.pos = i
 		switch {
-		case c == '"':
+		case i == len(p.data):
+		case p.data[i] == '\\':
+			b = utf8.AppendRune(b, p.escape())
+		case p.data[i] == '"':
 			p.pos++
-			if !utf8.ValidString(b.String()) {
+			if !utf8.Valid(b) {
 				p.fail(start, "string", bin.ErrMalformed, "is not UTF-8")
 			}
-			return b.String()
-		case c < ' ':
-			p.fail(p.pos, "string", bin.ErrMalformed, "has a control character")
-		case c == '\\':
-			b.WriteRune(p.escape())
+			return string(b)
 		default:
-			b.WriteByte(c)
-			p.pos++
+			p.fail(i, "string", bin.ErrMalformed, "has a control character")
 		}
 	}
 	p.fail(start, "string", bin.ErrTruncated, "has no closing quotation mark")

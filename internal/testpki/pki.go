@@ -86,6 +86,7 @@ func Issue(spec CertSpec, key *Key, issuer *Cert) *Cert {
 		SerialNumber: big.NewInt(spec.Serial), Subject: name(spec.CN), NotBefore: spec.NotBefore, NotAfter: spec.NotAfter,
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
 		SignatureAlgorithm: x509.ECDSAWithSHA256, ExtraExtensions: spec.Extensions, SubjectKeyId: keyID(key),
+		CRLDistributionPoints: []string{"https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"},
 	}
 	if spec.PathLen >= 0 {
 		t.IsCA, t.MaxPathLen, t.MaxPathLenZero = true, spec.PathLen, spec.PathLen == 0
@@ -122,7 +123,9 @@ func CRL(spec CRLSpec, issuer *Cert) []byte {
 		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries, x509.RevocationListEntry{
 			SerialNumber: big.NewInt(serial), RevocationTime: spec.ThisUpdate, ReasonCode: 1})
 	}
-	der, err := x509.CreateRevocationList(nil, t, issuer.X509, issuer.Key.private)
+	signer := *issuer.X509
+	signer.KeyUsage |= x509.KeyUsageCRLSign // crypto/x509 insists; a scenario may be about an issuer that may not
+	der, err := x509.CreateRevocationList(nil, t, &signer, issuer.Key.private)
 	must(err)
 	return der
 }
