@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"gopkg.in/yaml.v3"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
+	"github.com/tdxkit/tdxkit/internal/yamldoc"
 	"github.com/tdxkit/tdxkit/manifest"
 )
 
@@ -46,14 +43,14 @@ type deviceSet struct {
 type listText string
 
 // UnmarshalYAML takes a scalar, or joins the scalars of a list.
-func (l *listText) UnmarshalYAML(n *yaml.Node) error {
-	items := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
+func (l *listText) UnmarshalYAML(n *yamldoc.Node) error {
+	items := []*yamldoc.Node{n}
+	if n.Kind == yamldoc.Sequence {
 		items = n.Content
 	}
 	var words []string
 	for _, i := range items {
-		if i.Kind != yaml.ScalarNode || i.Tag == "!!null" {
+		if i.Kind != yamldoc.Scalar || i.Tag == "!!null" {
 			return fmt.Errorf("line %d: want text or a number, or a list of them", i.Line)
 		}
 		words = append(words, i.Value)
@@ -68,31 +65,10 @@ func readYAML(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	d.KnownFields(true)
-	switch err := d.Decode(v); {
-	case errors.Is(err, io.EOF):
-		return &inputError{msg: path + ": is empty"}
-	case err != nil:
-		return &inputError{msg: path + ": " + yamlMessage(err), err: err}
-	}
-	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return &inputError{msg: path + ": has more than one document"}
+	if err := yamldoc.Decode(data, v, yamldoc.KnownKeys); err != nil {
+		return &inputError{msg: path + ": " + oneLine(err.Error()), err: err}
 	}
 	return nil
-}
-
-// yamlMessage drops the names of Go's types from an error, and puts it on one line.
-func yamlMessage(err error) string {
-	var typed *yaml.TypeError
-	lines := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
-	if errors.As(err, &typed) {
-		lines = typed.Errors
-	}
-	for i, l := range lines {
-		lines[i], _, _ = strings.Cut(l, " in type ")
-	}
-	return oneLine(strings.Join(lines, "; "))
 }
 
 // readAsJSON reads a YAML or JSON document and returns it as JSON, for a strict reader.

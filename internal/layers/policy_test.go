@@ -8,6 +8,7 @@ var policy = map[string][]string{
 	"internal/bin":        {},
 	"internal/lzma":       {"internal/bin"},
 	"internal/strictjson": {"internal/bin"},
+	"internal/yamldoc":    {"gopkg.in/yaml.v3"},
 	"internal/decompress": {"internal/bin", "internal/lzma", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
 	"internal/keccak":     {},
 	"efi":                 {"internal/bin"},
@@ -27,7 +28,7 @@ var policy = map[string][]string{
 	"acpi":           {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
 	"smbios":         {"internal/bin", "qemu"},
 	"dstack":         {"internal/bin", "internal/keccak", "internal/strictjson", "eventlog", "mr", "qemu"},
-	"dstack/compose": {"internal/bin", "gopkg.in/yaml.v3"},
+	"dstack/compose": {"internal/bin", "internal/yamldoc"},
 	"dcap":           {"internal/bin", "internal/strictjson", "quote"},
 
 	// 3: composes
