@@ -81,6 +81,14 @@ func (s *State) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(s.Products, name, func(p SeenProduct, name string) int { return strings.Compare(p.Name, name) })
 }
 
+// Newest returns the serial number of the newest manifest of a product that was accepted; 0 without one.
+func (s *State) Newest(product string) uint64 {
+	if i, seen := s.find(product); seen {
+		return s.Products[i].Serial
+	}
+	return 0
+}
+
 // check refuses a manifest that is older than one that was accepted, and a second one with the same serial number. A nil
 // state refuses nothing.
 func (s *State) check(m *Manifest) error {

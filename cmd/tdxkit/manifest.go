@@ -166,13 +166,5 @@ func parseTime(flag, s string) (time.Time, error) {
 	return t, nil
 }
 
-// timeOf reads the flag --time; without it the time is now.
-func timeOf(c *cli.Context) (time.Time, error) {
-	if c.IsSet("time") {
-		return parseTime("--time", c.String("time"))
-	}
-	return time.Now().UTC().Truncate(time.Second), nil
-}
-
 // tool is this program, as its statements have it.
 func tool() manifest.Tool { return manifest.Tool{Name: "tdxkit", Version: version()} }

@@ -30,7 +30,7 @@ func manifestExportCommand(t *terminal) *cli.Command {
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "`FORMAT`, one of the list above"},
 			&cli.StringFlag{Name: "signer", Usage: "public key `FILE` of the one signature that sigstore-bundle takes"},
-		}, trustFlags(), keyFlags(), outFlags()),
+		}, trustFlags(), []cli.Flag{timeFlag()}, keyFlags(), outFlags()),
 		Action: func(c *cli.Context) error { return exportManifest(c, t) },
 	}
 }
@@ -86,7 +86,11 @@ func exportInput(c *cli.Context) (*export.Input, error) {
 	}
 	in := &export.Input{Envelope: e}
 	if c.IsSet("trust") {
-		w, err := newTruster(c)
+		now, err := readTime(c)
+		if err != nil {
+			return nil, err
+		}
+		w, err := newTruster(c, now)
 		if err != nil {
 			return nil, err
 		}

@@ -22,7 +22,6 @@ func trustFlags() []cli.Flag {
 		&cli.StringFlag{Name: "trust", Usage: "trust policy `FILE`: keys, products, thresholds"},
 		&cli.StringFlag{Name: "state", Usage: "`FILE` that remembers the newest serial numbers, so that older manifests are refused; it is made if it is not there, and brought up to date"},
 		&cli.StringSliceFlag{Name: "rebuild", Usage: "signed rebuild statement `FILE`; may be repeated"},
-		&cli.StringFlag{Name: "time", Usage: "`TIME` to judge at, 2006-01-02T15:04:05Z; without it now"},
 	}
 }
 
@@ -31,7 +30,7 @@ func manifestVerifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "check a signed manifest against a trust policy",
 		UsageText: "tdxkit manifest verify --trust FILE [flags] MANIFEST",
-		Flags:     append(trustFlags(), outputFlag()),
+		Flags:     append(trustFlags(), timeFlag(), outputFlag()),
 		Action:    verifyManifest,
 	}
 }
@@ -44,7 +43,7 @@ type truster struct {
 	changed   bool // the state
 }
 
-func newTruster(c *cli.Context) (*truster, error) {
+func newTruster(c *cli.Context, now time.Time) (*truster, error) {
 	if !c.IsSet("trust") {
 		return nil, usage("no trust policy is given", "give --trust FILE; docs/MANIFEST.md shows one")
 	}
@@ -56,9 +55,7 @@ func newTruster(c *cli.Context) (*truster, error) {
 	if w.policy, err = manifest.ParseTrust(data); err != nil {
 		return nil, inFile(c.String("trust"), roleOther, err)
 	}
-	if w.options.Now, err = timeOf(c); err != nil {
-		return nil, err
-	}
+	w.options.Now = now
 	for _, path := range c.StringSlice("rebuild") {
 		data, err := readFile(path, roleOther, maxSmallDocument)
 		if err != nil {
@@ -137,7 +134,11 @@ func verifyManifest(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := newTruster(c)
+	now, err := readTime(c)
+	if err != nil {
+		return err
+	}
+	w, err := newTruster(c, now)
 	if err != nil {
 		return err
 	}
