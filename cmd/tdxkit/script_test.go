@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) }
-	testscript.Main(m, map[string]func(){"tdxkit": program, "dstack-mr": program})
+	testscript.Main(m, map[string]func(){"tdxkit": program, "dstack-mr": program, "curl": curl})
 }
 
 // TestScripts runs the transcripts in testdata/script. Beside testscript's own commands they have
