@@ -178,19 +178,21 @@ func TestRVPS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got map[string][]string
+	var got map[string]any
 	if err := json.Unmarshal(payload, &got); err != nil {
 		t.Fatal(err)
 	}
 	v := m.Variant(0)
-	want := map[string][]string{
-		"mr_td": {v.Registers[0].String()}, "rtmr_1": {v.Registers[2].String()}, "rtmr_2": {v.Registers[3].String()},
-		"tdvfkernel": {mr.Sum([]byte("authenticode")).String()}, "tdvfkernelparams": {mr.Sum([]byte("options")).String()},
-		"xfam": {"e700000000000000"}, "mr_seam": {mr.Sum([]byte("seam")).String()},
+	want := map[string]any{
+		"mr_td": []any{v.Registers[0].String()}, "rtmr_1": []any{v.Registers[2].String()}, "rtmr_2": []any{v.Registers[3].String()},
+		"tdvfkernel": mr.Sum([]byte("authenticode")).String(), "tdvfkernelparams": mr.Sum([]byte("options")).String(),
+		"xfam": []any{"e700000000000000"}, "mr_seam": []any{mr.Sum([]byte("seam")).String()},
 	}
+	var rtmr0 []any
 	for i := range m.Len() {
-		want["rtmr_0"] = append(want["rtmr_0"], m.Variant(i).Registers[1].String())
+		rtmr0 = append(rtmr0, m.Variant(i).Registers[1].String())
 	}
+	want["rtmr_0"] = rtmr0
 	if d := cmp.Diff(want, got); d != "" || msg.Version != "0.1.0" || msg.Type != "sample" {
 		t.Error(d, msg)
 	}

@@ -101,7 +101,7 @@ func rvps(in *Input) ([]File, error) {
 			add("mr_seam", d.String())
 		}
 	}
-	payload, err := json.Marshal(values)
+	payload, err := json.Marshal(equalOrIn(values))
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +111,19 @@ func rvps(in *Input) ([]File, error) {
 		Payload string `json:"payload"`
 	}{"0.1.0", "sample", base64.StdEncoding.EncodeToString(payload)})
 	return []File{{"rvps.json", data}}, err
+}
+
+// equalOrIn writes a value that the default policy compares with == as it is, where there is one alone; the others, which
+// are asked for with in, are lists. The sample extractor takes either.
+func equalOrIn(values map[string][]string) map[string]any {
+	out := map[string]any{}
+	for name, list := range values {
+		out[name] = list
+		if (name == "tdvfkernel" || name == "tdvfkernelparams") && len(list) == 1 {
+			out[name] = list[0]
+		}
+	}
+	return out
 }
 
 // Rules of events that other tools know by names of their own.
