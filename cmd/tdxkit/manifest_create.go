@@ -5,8 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -44,6 +47,7 @@ func createFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "events", Usage: "list the events of every variant, for diff and explain"},
 		&cli.StringFlag{Name: "product", Usage: "`NAME` that trust policies know the product by"},
 		&cli.StringFlag{Name: "version", Usage: "`VERSION` of the product"},
+		&cli.StringFlag{Name: "previous", Usage: "the product's last manifest `FILE`, whose serial number must be smaller"},
 		&cli.StringFlag{Name: "label", Usage: "`WORD` that is added to the inputs' names, where manifests of several images are to be merged"},
 		&cli.StringFlag{Name: "source", Usage: "where the inputs come from, `FILE` in YAML or JSON: repository, commit, recipe, dependencies"},
 		&cli.StringFlag{Name: "policy", Usage: "what is asked of the TD beside its registers, `FILE` in YAML or JSON"},
@@ -58,6 +62,9 @@ func createManifest(c *cli.Context, t *terminal) error {
 	if err := readDates(c, &h); err != nil {
 		return err
 	}
+	if err := checkPrevious(c, &h); err != nil {
+		return err
+	}
 	if err := readHeaderFiles(c, &h); err != nil {
 		return err
 	}
@@ -65,6 +72,23 @@ func createManifest(c *cli.Context, t *terminal) error {
 		return createFrom(c, &h)
 	}
 	return createMatrix(c, t, &h)
+}
+
+// checkPrevious refuses a serial number that does not grow.
+func checkPrevious(c *cli.Context, h *manifest.Header) error {
+	path := c.String("previous")
+	if path == "" {
+		return nil
+	}
+	m, _, err := readUntrustedFile(path)
+	if err != nil {
+		return err
+	}
+	if m.Product.Name != h.Product.Name || m.Serial >= h.Serial {
+		return &inputError{msg: fmt.Sprintf("%s: is of %s with serial number %d, want one of %s with less than %d", path, m.Product.Name, m.Serial, h.Product.Name, h.Serial),
+			hint: "the serial number of a product's manifests only grows"}
+	}
+	return nil
 }
 
 // readHeaderFiles reads --source and --policy.
@@ -197,6 +221,30 @@ func (k *creation) load(c *cli.Context, t *terminal, first *sketch, h *manifest.
 	}
 	k.image = l.image
 	h.Launch = launchOf(l.image.Firmware)
+	return k.addImageFiles(h)
+}
+
+// addImageFiles adds what identifies a dstack image beside what is booted: its metadata, and the list of its files whose
+// SHA-256 digest is os_image_hash.
+func (k *creation) addImageFiles(h *manifest.Header) error {
+	if k.src.image == nil {
+		return nil
+	}
+	for _, name := range []string{"metadata.json", "sha256sum.txt"} {
+		f, err := k.src.folder.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return inFile(filepath.Join(k.src.dir, name), roleOther, err)
+		}
+		s, err := hashSubject(name, f)
+		f.Close()
+		if err != nil {
+			return inFile(filepath.Join(k.src.dir, name), roleOther, err)
+		}
+		h.Subjects = append(h.Subjects, s)
+	}
 	return nil
 }
 

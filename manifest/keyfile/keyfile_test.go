@@ -99,3 +99,13 @@ func TestDecryptRejects(t *testing.T) {
 		t.Error("what is not encrypted is said to be")
 	}
 }
+
+func FuzzParse(f *testing.F) {
+	block, _ := pem.Decode([]byte(cosignKey))
+	f.Add(block.Bytes)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if b, err := parse(data); err == nil && b == nil {
+			t.Error("neither a box nor an error")
+		}
+	})
+}
