@@ -28,9 +28,18 @@ func acpiName(d *mr.Delta) string {
 		}
 	}
 	for _, e := range []*mr.Event{d.Want, d.Got} {
-		if e != nil && e.Measured.What != "" {
-			return "ACPI file " + clip(e.Measured.What)
+		if e == nil || e.Measured.What == "" {
+			continue
 		}
+		switch e.Measured.What {
+		case "etc/table-loader", "acpi-loader":
+			return "ACPI table loader"
+		case "etc/acpi/rsdp", "acpi-rsdp":
+			return "ACPI root pointer"
+		case "etc/acpi/tables", "acpi-tables":
+			return "ACPI tables"
+		}
+		return "ACPI file " + clip(e.Measured.What)
 	}
 	return "an ACPI file"
 }

@@ -83,6 +83,7 @@ func (d *deviceBuild) reservations(hide bool) error {
 		return err
 	}
 	_, io := d.props.get("io-reserve")
+	p.NoIO = io && p.IOReserve == 0 && d.props.str("io-reserve") != "-1"
 	if d.model.Name == "pcie-root-port" && hide && p.HotplugPort && !io {
 		p.IOReserve = 0x1000
 	}

@@ -192,7 +192,9 @@ type PCIDevice struct {
 	// NativeHotplug says that a port's slot capability announces hotplug, so that firmware reserves room behind it.
 	NativeHotplug bool
 	// IOReserve is what a port asks firmware to reserve of I/O space, in bytes; 0 is nothing asked.
-	IOReserve     uint64
+	IOReserve uint64
+	// NoIO says that io-reserve=0 took the port's I/O window away.
+	NoIO          bool
 	Bridge        *Bus   // secondary bus of a bridge or port, nil for others
 	ExtraRoot     *Bus   // root bus of a pxb, nil for others
 	Pref64Reserve uint64 // pref64-reserve= of a port; 0 without

@@ -125,9 +125,6 @@ func setTPM(d *deviceBuild, kind TPMKind) error {
 		return d.usage("there is a TPM already")
 	}
 	d.b.m.TPM = kind
-	if kind == TPMTIS {
-		return addISA(d) // the DSDT has it among the ISA devices, in their order
-	}
 	return nil
 }
 

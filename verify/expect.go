@@ -18,7 +18,8 @@ const maxVariants = 1 << 16
 
 // ParseVariants reads expected registers: what measure writes as JSON, of which each measurement is one variant; or an
 // object of registers alone, {"mrtd": "…", "rtmr0": "…"}, as measurement tools write it, which is one variant. Members
-// that say where values come from are not looked at; one that occurs twice or in other letters is an error.
+// that say more of a measurement are not looked at; one that occurs twice or in other letters is an error, and so is a
+// register that is not known.
 func ParseVariants(data []byte) ([]Variant, error) {
 	if len(data) > bin.MaxEventLog {
 		return nil, &bin.FormatError{Format: "measurements", Field: "size", Err: bin.ErrUnsupported,
@@ -45,7 +46,7 @@ func ParseVariants(data []byte) ([]Variant, error) {
 		for i := range items {
 			list = append(list, reader{r.Object(&items[i])}.variant())
 		}
-		r.End()
+		r.Unknown()
 	}
 	if err := r.Err(); err != nil {
 		return nil, err
@@ -68,13 +69,12 @@ func (r reader) variant() Variant {
 		platform.Unknown()
 	}
 	v.Registers = reader{r.Object(r.Value("registers"))}.registers(false)
-	r.Optional("unknown") // why a register is not stated
 	if e := r.Optional("events"); e != nil {
 		for i := range e.Items {
 			v.Events = append(v.Events, reader{r.Object(&e.Items[i])}.event())
 		}
 	}
-	r.End()
+	r.Unknown()
 	return v
 }
 

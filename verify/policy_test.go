@@ -139,7 +139,7 @@ func FuzzParsePolicy(f *testing.F) {
 func TestParseVariants(t *testing.T) {
 	measured := `{"schema":"tdxkit.measurements/v1","measurements":[
 	 {"name":"4cpu","platform":{"qemu":"10.1.0","machine":"pc","cpus":4,"memory_bytes":1,"firmware_sha384":"","os_image_hash":"` + strings.Repeat("05", 32) + `"},
-	  "registers":{"mrtd":"` + ninetySix + `","rtmr0":"` + ninetySix + `"},"unknown":{"rtmr1":"why"},
+	  "registers":{"mrtd":"` + ninetySix + `","rtmr0":"` + ninetySix + `"},"unknown":{"rtmr1":"why"},"notes":["a note"],
 	  "events":[{"rule":"rtmr0.td-hob","register":"rtmr0","type":"EV_EFI_HANDOFF_TABLES2","digest":"` + ninetySix + `","what":"TD HOB list","bytes":"0102","cite":"x"}]},
 	 {"registers":{"rtmr3":"` + ninetySix + `"}}]}`
 	list, err := verify.ParseVariants([]byte(measured))
@@ -165,7 +165,7 @@ func TestParseVariants(t *testing.T) {
 		"another schema":      `{"schema":"tdxkit.manifest/v1","measurements":[]}`,
 		"no measurements":     `{"schema":"tdxkit.measurements/v1"}`,
 		"empty measurements":  `{"schema":"tdxkit.measurements/v1","measurements":[]}`,
-		"unknown member":      `{"schema":"tdxkit.measurements/v1","measurements":[{"registers":{"mrtd":"` + ninetySix + `"},"more":1}]}`,
+		"member in letters":   `{"schema":"tdxkit.measurements/v1","measurements":[{"registers":{"mrtd":"` + ninetySix + `"},"Events":[]}]}`,
 		"unknown register":    `{"schema":"tdxkit.measurements/v1","measurements":[{"registers":{"mrtd":"` + ninetySix + `","rtmr4":"` + ninetySix + `"}}]}`,
 		"no registers":        `{"schema":"tdxkit.measurements/v1","measurements":[{"name":"a"}]}`,
 		"no values":           `{"schema":"tdxkit.measurements/v1","measurements":[{"registers":{}}]}`,

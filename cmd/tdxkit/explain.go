@@ -92,10 +92,14 @@ func explainEvidence(c *cli.Context, t *terminal) error {
 		v.Findings = append(v.Findings, findingJSON{f.Kind.String(), f.Register, f.Rule, f.Subject, f.Text, f.Want, f.Got, f.Details, f.Hint})
 	}
 	err = p.result(v, func() { printFindings(p, v) })
-	if err == nil && len(v.Findings) > 0 {
-		return &mismatchError{fmt.Sprintf("%d differences", len(v.Findings))}
+	switch n := len(v.Findings); {
+	case err != nil || n == 0:
+		return err
+	case n == 1:
+		return &mismatchError{"1 difference"}
+	default:
+		return &mismatchError{fmt.Sprintf("%d differences", n)}
 	}
-	return err
 }
 
 func printFindings(p *printer, v explainJSON) {
