@@ -20,6 +20,16 @@ func parseLine(t *testing.T, release, line string) *Machine {
 }
 
 // TestRefused has one command line for each way of being wrong, with the words that its error must have.
+// Beginnings of command lines that TestRefused goes on with.
+const (
+	hmat      = "-M q35,hmat=on -m 1G -object memory-backend-ram,id=m,size=1G -smp 2 -numa node,nodeid=0,cpus=0-1,memdev=m"
+	latency   = " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-latency"
+	bandwidth = " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth"
+	sideCache = " -numa hmat-cache,node-id=0,associativity=none,policy=none,line=64"
+	plugs     = "-m 1G,slots=2,maxmem=2G -object memory-backend-ram,id=a,size=66M -object memory-backend-ram,id=b,size=64M " +
+		"-object memory-backend-ram,id=c,size=1M -object memory-backend-ram,id=d,size=2G -object memory-backend-file,id=f,size=64M,mem-path=x -M q35"
+)
+
 func TestRefused(t *testing.T) {
 	for _, tc := range []struct {
 		line string
@@ -38,6 +48,8 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -acpitable data=a,lang=x", ErrUnknown, "lang"},
 		{"-M q35 -pflash x", ErrUnsupported, "use -bios"},
 		{"-M q35 -drive if=pflash,file=x", ErrUnsupported, "-bios"},
+		{"-M q35 -fda x", ErrUnsupported, "floppy"},
+		{"-M q35 -drive if=floppy,file=x", ErrUnsupported, "floppy"},
 		{"-M q35 -incoming tcp:x", ErrUnsupported, "-incoming"},
 		{"-M q35 -no-hpet", ErrUsage, "use -machine hpet=off"},
 		{"-M q35 -watchdog ib700", ErrUsage, "use -device ib700"},
@@ -55,7 +67,9 @@ func TestRefused(t *testing.T) {
 		{"-M q35,smm", ErrUsage, `"smm" has no value`},
 		{"-M q35,smm=maybe", ErrUsage, "expects on or off"},
 		{"-M q35,hpte=off", ErrUnknown, "did you mean hpet"},
-		{"-M q35,cxl=on -device pxb-cxl,bus_nr=9", ErrUnsupported, "CXL"},
+		{"-M q35,cxl=on -device pxb-cxl,bus_nr=9 -device pxb-cxl,bus_nr=19,bus=pcie.0", ErrUnsupported, "CXL"},
+		{"-M q35 -device pxb-cxl,bus_nr=9", ErrUsage, "cxl=on"},
+		{"-M q35,cxl=on -device cxl-rp", ErrUnsupported, "CXL"},
 		{"-M q35,sgx-epc.0.memdev=m", ErrUnsupported, "sgx-epc"},
 		{"-M q35,x-oem-id=TOOLONG", ErrUsage, "longer than 6"},
 		{"-M q35,max-ram-below-4g=5G", ErrUsage, "at most 4G"},
@@ -87,6 +101,60 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -m 2G -numa node,memdev=m -object memory-backend-ram,id=m,size=1G", ErrUsage, "the machine"},
 		{"-M q35 -m 2G -numa node -numa node,nodeid=0", ErrUsage, "given before"},
 		{"-M q35 -numa node,cpus=3", ErrUsage, "below maxcpus"},
+		{"-M q35 -numa hmat-cache,node-id=0", ErrUsage, "hmat=on"},
+		{"-M q35 -m 1G -numa node,memdev=m,initiator=0 -object memory-backend-ram,id=m,size=1G", ErrUsage, "hmat=on"},
+		{hmat + ",initiator=200", ErrUsage, "initiator=200"},
+		{hmat + ",initiator=1", ErrUsage, "must be its own initiator"},
+		{hmat + " -numa node,nodeid=1,initiator=5", ErrUsage, "initiator=5"},
+		{hmat + " -numa hmat-lb,initiator=0,target=0,hierarchy=memory", ErrUsage, "data-type"},
+		{hmat + " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=fast", ErrUnknown, "data-type=fast"},
+		{hmat + latency, ErrUsage, "latency"},
+		{hmat + latency + ",bandwidth=1M", ErrUsage, "bandwidth= does not go"},
+		{hmat + latency + ",latency=x", ErrUsage, "latency=x"},
+		{hmat + latency + ",latency=1" + latency + ",latency=1", ErrUsage, "given before"},
+		{hmat + latency + ",latency=1,colour=red", ErrUnknown, "colour"},
+		{hmat + " -numa node,nodeid=1" + latency + ",latency=1 -numa hmat-lb,initiator=0,target=1,hierarchy=memory,data-type=access-latency,latency=65535", ErrUsage, "too far"},
+		{hmat + " -numa node,nodeid=1 -numa hmat-lb,initiator=1,target=0,hierarchy=memory,data-type=access-latency,latency=1", ErrUsage, "no initiator"},
+		{hmat + " -numa hmat-lb,initiator=0,target=3,hierarchy=memory,data-type=access-latency,latency=1", ErrUsage, "no such node"},
+		{hmat + bandwidth + ",bandwidth=1000", ErrUsage, "1 MiB"},
+		{hmat + sideCache + ",size=1M,level=1", ErrUsage, "before its caches"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=1M,level=4", ErrUsage, "level=4"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=1M,level=2", ErrUsage, "must come first"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=x,level=1", ErrUsage, "size=x"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=1M,level=1" + sideCache + ",size=1M,level=1", ErrUsage, "given before"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=2M,level=1" + sideCache + ",size=1M,level=2", ErrUsage, "larger"},
+		{"-M q35 -object acpi-generic-initiator,id=g,pci-dev=d,node=0", ErrUsage, "node=0"},
+		{hmat + " -object acpi-generic-initiator,id=g,pci-dev=d,node=0", ErrUsage, "pci-dev=d"},
+		{hmat + " -object acpi-generic-initiator,id=g,pci-dev=d,node=0,x=y", ErrUnknown, "x"},
+		// Memory devices.
+		{plugs + " -device nvdimm,memdev=a", ErrUsage, "nvdimm=on"},
+		{plugs + " -device pc-dimm", ErrUsage, "memdev"},
+		{plugs + " -device pc-dimm,memdev=z", ErrUsage, "id=z"},
+		{plugs + " -device pc-dimm,memdev=a -device pc-dimm,memdev=a", ErrUsage, "in use"},
+		{plugs + " -device pc-dimm,memdev=a,slot=2", ErrUsage, "slot=2"},
+		{plugs + " -device pc-dimm,memdev=a,slot=1 -device pc-dimm,memdev=b,slot=1", ErrUsage, "slot=1"},
+		{plugs + " -device pc-dimm,memdev=a -device pc-dimm,memdev=b -device pc-dimm,memdev=c", ErrUsage, "no slot is free"},
+		{plugs + " -device pc-dimm,memdev=a,node=3", ErrUsage, "node=3"},
+		{plugs + " -device pc-dimm,memdev=a,addr=0x1000", ErrUsage, "no place"},
+		{plugs + " -device pc-dimm,memdev=c", ErrUnsupported, "2 MiB"},
+		{plugs + " -device pc-dimm,memdev=d", ErrUsage, "leaves"},
+		{plugs + ",nvdimm=on -device nvdimm,memdev=a,label-size=1K", ErrUsage, "label-size=1K"},
+		{plugs + ",nvdimm=on -device nvdimm,memdev=f,label-size=128K", ErrUnsupported, "pages of backend f"},
+		{plugs + ",nvdimm=on -device pc-dimm,memdev=a -device nvdimm,memdev=f", ErrUnsupported, "pages of backend f"},
+		{plugs + ",nvdimm=on -device nvdimm,memdev=a -device nvdimm,memdev=b", ErrUnsupported, "without id="},
+		{"-M q35 -device pc-dimm,memdev=a -object memory-backend-ram,id=a,size=64M", ErrUsage, "no slot"},
+		{"-M q35 -device virtio-mem-pci,memdev=a -object memory-backend-ram,id=a,size=64M", ErrUsage, "maxmem"},
+		{"-M q35,nvdimm-persistence=disk", ErrUsage, "cpu or mem-ctrl"},
+		{"-M q35,wdat=on", ErrUsage, "11.1"},
+		{"-M q35 -device virtio-balloon -device virtio-balloon-pci-transitional", ErrUsage, "balloon already"},
+		{"-M q35,dtb=x", ErrUnsupported, "device tree"},
+		{"-M q35 -device vmclock -device vmclock", ErrUsage, "already"},
+		{"-M q35 -device amd-iommu,pci-id=x", ErrUsage, "pci-id=x"},
+		{"-M q35,accel=kvm,kernel-irqchip=on -device intel-iommu,intremap=on", ErrUsage, "kernel-irqchip=on"},
+		{"-M q35 -device intel-iommu,intremap=perhaps", ErrUsage, "intremap=perhaps"},
+		{"-M q35 -device acpi-erst,memdev=a,record_size=5000 -object memory-backend-ram,id=a,size=64K", ErrUsage, "record_size"},
+		{"-M q35 -device qemu-xhci -device usb-hub,ports=9", ErrUsage, "ports=9"},
+		{"-M q35 -device piix3-usb-uhci -device usb-hub -device usb-hub,port=1.1 -device usb-kbd,port=9.9", ErrUsage, "port=9.9"},
 		{"-M q35 -numa hmat-lb,initiator=0", ErrUsage, "hmat-lb"},
 		{"-M q35 -numa dist,src=0,dst=1,val=20", ErrUsage, "no such node"},
 		// Objects, firmware configuration, SMBIOS, boot.
@@ -201,6 +269,7 @@ func TestRelease(t *testing.T) {
 	for r, want := range map[string]string{
 		"8.0.0": "nearest known: 7.2.x, 8.2.x, 8.2.x-tdx", "8.1.5": "8.2.x", "11.0.0": "nearest known: 10.1.x, 10.2.x, 11.1.x",
 		"12.0.0": "11.1.x", "10.1.0-tdx": "--assume-qemu", "x": "write it as 10.1.0", "10": "write it as", "010.1.0": "write it as",
+		"10.2.50": "between releases", "10.1.91": "between releases",
 		"10.1.0.1": "write it as", "-1.2.3": "write it as", "": "write it as",
 	} {
 		if _, _, err := TraitsOf(r); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), want) {
@@ -221,6 +290,36 @@ func TestRelease(t *testing.T) {
 	}
 	if _, err := ParseArgs(td, "8.2.2-tdx", ParseOptions{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStablePatches has the first stable releases with a change that came to several series.
+func TestStablePatches(t *testing.T) {
+	for r, old := range map[string]bool{
+		"7.2.15": true, "7.2.16": false, "8.2.8": true, "8.2.9": false, "9.0.4": true, "9.1.2": true, "9.1.3": false, "9.2.0": true, "9.2.1": false, "10.0.0": false,
+	} {
+		if _, traits, err := TraitsOf(r); err != nil || traits.OldPDSM != old {
+			t.Errorf("%s: old PDSM %v, %v; want %v", r, traits.OldPDSM, err, old)
+		}
+	}
+}
+
+// TestIOMMUWidth has the address width of an intel-iommu by binary and machine type.
+func TestIOMMUWidth(t *testing.T) {
+	for _, tc := range []struct {
+		release, machine, props string
+		want                    int
+	}{
+		{"9.2.1", "q35", "", 39}, {"10.0.0", "q35", "", 48}, {"10.0.0", "pc-q35-9.2", "", 48}, {"10.0.0", "pc-q35-9.1", "", 39},
+		{"9.2.1", "q35", ",aw-bits=48", 48}, {"10.2.2", "q35", ",aw-bits=39", 39},
+	} {
+		m, err := ParseArgs([]string{"-M", tc.machine, "-device", "intel-iommu" + tc.props}, tc.release, ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.IOMMU.AWBits != tc.want {
+			t.Errorf("%+v: %d bits", tc, m.IOMMU.AWBits)
+		}
 	}
 }
 
