@@ -189,7 +189,7 @@ func (k *creation) read(s *sketch) error {
 		m, parseErr := qemu.ParseCommand(s.command, r, k.parse)
 		if parseErr == nil {
 			s.machine = m
-			return fillFwCfg(m)
+			return nil
 		}
 		err = cmp.Or(err, parseErr)
 	}
