@@ -7,7 +7,7 @@ N ?= 200
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK ?= golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: all build demo test check lint vuln docs fuzz bench fidelity oracle-acpi
+.PHONY: all build demo test check lint vuln docs fuzz bench fidelity interop oracle-acpi
 
 all: check build
 
@@ -39,6 +39,9 @@ bench:
 
 fidelity:
 	$(GO) test -count=1 -run 'TestFidelity' -v ./mr/predict | grep -E '^ *(fidelity|---|FAIL|ok)'
+
+interop:
+	scripts/interop/run
 
 oracle-acpi:
 	scripts/oracle-acpi $(N)

@@ -62,6 +62,7 @@ func newApp(t *terminal) *cli.App {
 		Commands: []*cli.Command{
 			measureCommand(t), inspectCommand(t), acpiCommand(t), replayCommand(), dstackMRCommand(t),
 			verifyCommand(t), explainCommand(t), composeHashCommand(), reportDataCommand(), nonceCommand(), collateralCommand(),
+			manifestCommand(t),
 		},
 	}
 	for _, c := range app.Commands {

@@ -17,7 +17,7 @@ func explainCommand(t *terminal) *cli.Command {
 		Name:  "explain",
 		Usage: "say in words why evidence differs from a prediction",
 		UsageText: "tdxkit explain --event-log FILE [--quote FILE] [--bytes FILE]... (--expect FILE | --against LOG | measure's flags and arguments)\n" +
-			"tdxkit explain --quote FILE (--expect FILE | measure's flags and arguments)",
+			"tdxkit explain --quote FILE (--manifest FILE --trust FILE | --expect FILE | measure's flags and arguments)",
 		Description: "Events are aligned by what they are about. Where bytes that were hashed are given with --bytes, differences are shown " +
 			"inside them: a TD HOB, ACPI tables, an SMBIOS table.\n\n" +
 			"Example:\n  tdxkit explain --event-log ccel.bin --qemu 10.1.0 -- qemu-system-x86_64 -smp 4 -m 8G ...",
@@ -28,7 +28,7 @@ func explainCommand(t *terminal) *cli.Command {
 			&cli.StringSliceFlag{Name: "expect", Usage: "expected registers: `FILE` that measure --output json wrote, or REGISTER=HEX; may be repeated"},
 			&cli.StringFlag{Name: "against", Usage: "event log `FILE` of a TD that is as expected"},
 			outputFlag(),
-		}, sourceFlags(), hostFlags(), []cli.Flag{&cli.StringFlag{Name: "edk2", Usage: "edk2 `RELEASE` of the firmware, \"202505\", where its bytes do not say"}}),
+		}, manifestFlags(), []cli.Flag{timeFlag()}, sourceFlags(), hostFlags(), []cli.Flag{&cli.StringFlag{Name: "edk2", Usage: "edk2 `RELEASE` of the firmware, \"202505\", where its bytes do not say"}}),
 		Action: func(c *cli.Context) error { return explainEvidence(c, t) },
 	}
 }
@@ -67,7 +67,7 @@ func explainEvidence(c *cli.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	want, alternatives, err := expected(c, t)
+	want, alternatives, err := expected(c, t, got)
 	if err != nil {
 		return err
 	}
@@ -168,17 +168,20 @@ func observe(c *cli.Context) (*observed, error) {
 }
 
 // expected reads what the TD is compared with.
-func expected(c *cli.Context, t *terminal) ([]verify.Variant, []explain.Alternative, error) {
+func expected(c *cli.Context, t *terminal, got *observed) ([]verify.Variant, []explain.Alternative, error) {
 	given := 0
-	for _, yes := range []bool{c.IsSet("expect"), c.IsSet("against"), sourceGiven(c)} {
+	for _, yes := range []bool{c.IsSet("expect"), c.IsSet("manifest"), c.IsSet("against"), sourceGiven(c)} {
 		if yes {
 			given++
 		}
 	}
 	if given != 1 {
-		return nil, nil, usage("want one of --expect, --against, and what measure takes", "")
+		return nil, nil, usage("want one of --manifest, --expect, --against, and what measure takes", "")
 	}
 	switch {
+	case c.IsSet("manifest"):
+		v, err := expectNearest(c, t, got)
+		return v, nil, err
 	case c.IsSet("expect"):
 		v, err := readExpect(c.StringSlice("expect"))
 		return v, nil, err

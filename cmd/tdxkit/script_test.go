@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) }
-	testscript.Main(m, map[string]func(){"tdxkit": program, "dstack-mr": program})
+	testscript.Main(m, map[string]func(){"tdxkit": program, "dstack-mr": program, "curl": curl})
 }
 
 // TestScripts runs the transcripts in testdata/script. Beside testscript's own commands they have
@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 //	exits N COMMAND ARGS   run a command that ends with exit code N
 //	edit FROM TO OFF HEX   copy a file with bytes changed at an offset
 //	cut FROM TO N          copy the first N bytes of a file
+//	schema NAME FILE       hold a JSON file to a schema of docs/schema
+//	trust KEY.pub...       write trust.json: two of these keys sign acme-node; with the word rebuilt the last one rebuilds
+//	private FILE           a file that its owner alone can read
+//	firstlines N A B       compare the first lines of two files
 //
 // and the variables FD (OVMF 2025.02), FD2026 (OVMF 2026.08), KERNEL (Linux 6.12), INITRD, QUOTES and LOGS (folders of real
 // quotes and event logs) and COMPOSE (the app-compose.json of near-mpc).
@@ -63,7 +67,10 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "edit": edit, "cut": cut},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "edit": edit, "cut": cut,
+			"schema": checkSchema, "trust": writeTrust, "private": isPrivate, "firstlines": firstLines,
+		},
 	})
 }
 

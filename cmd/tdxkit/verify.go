@@ -17,7 +17,8 @@ func verifyCommand(t *terminal) *cli.Command {
 	return &cli.Command{
 		Name:  "verify",
 		Usage: "judge a TD's evidence: is it the image I expect, on genuine hardware, now",
-		UsageText: "tdxkit verify --quote FILE [--event-log FILE] [--collateral FILE] [--nonce HEX] --expect FILE [flags]\n" +
+		UsageText: "tdxkit verify --quote FILE [--event-log FILE] [--collateral FILE] [--nonce HEX] --manifest FILE --trust FILE [flags]\n" +
+			"tdxkit verify --quote FILE ... --expect FILE [flags]\n" +
 			"tdxkit verify --quote FILE ... --image DIR --vm-config FILE [flags] [-- qemu-system-x86_64 ARGS]",
 		Description: "Every check is listed, made or not; the evidence is accepted (exit code 0) only if all that are required passed. " +
 			"Flags of measure say what is expected where --expect does not.\n\n" +
@@ -37,7 +38,7 @@ func verifyCommand(t *terminal) *cli.Command {
 			&cli.StringFlag{Name: "policy", Usage: "policy `FILE`; without one, the strictest"},
 			&cli.StringSliceFlag{Name: "unsafe", Usage: "waive the check or group `NAME`; may be repeated"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "`FORMAT` of the verdict: text, json, junit or markdown"},
-		}, sourceFlags(), hostFlags(), []cli.Flag{&cli.StringFlag{Name: "edk2", Usage: "edk2 `RELEASE` of the firmware, \"202505\", where its bytes do not say"}}),
+		}, manifestFlags(), sourceFlags(), hostFlags(), []cli.Flag{&cli.StringFlag{Name: "edk2", Usage: "edk2 `RELEASE` of the firmware, \"202505\", where its bytes do not say"}}),
 		Action: func(c *cli.Context) error { return verifyEvidence(c, t) },
 	}
 }
@@ -77,6 +78,15 @@ func verifyEvidence(c *cli.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
+	if c.IsSet("manifest") {
+		x, err := openManifests(c, t, now)
+		if err != nil {
+			return err
+		}
+		if err := expectManifest(t, x, evidence, expect, policy); err != nil {
+			return err
+		}
+	}
 	v := verify.Judge(policy, expect, evidence, now)
 	out, err := format(v)
 	if err != nil {
@@ -110,7 +120,7 @@ func rejected(v *verify.Verdict) error {
 var missingHints = map[verify.CheckID]string{
 	verify.CollateralParse:   "--collateral gives Intel's collateral; tdxkit collateral fetch gets it",
 	verify.ReportDataBinding: "--nonce or --report-data says what was asked; --unsafe report-data.binding accepts a quote that may be an old one",
-	verify.RegistersVariant:  "--expect gives the expected registers; so do the flags of measure",
+	verify.RegistersVariant:  "--manifest or --expect gives the expected registers; so do the flags of measure",
 	verify.RTMR3ComposeHash:  "--app-compose gives the expected application",
 	verify.LogParse:          "--event-log gives the log that explains RTMR3",
 }
@@ -179,6 +189,8 @@ func readExpectation(c *cli.Context, t *terminal) (*verify.Expectation, error) {
 		return nil, err
 	}
 	switch {
+	case c.IsSet("manifest") && (len(x.Variants) > 0 || sourceGiven(c)):
+		return nil, usage("--manifest and another expectation are both given", "give one of --manifest, --expect and what measure takes")
 	case !sourceGiven(c):
 		return x, nil
 	case len(x.Variants) > 0:

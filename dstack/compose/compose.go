@@ -6,17 +6,14 @@
 package compose
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/tdxkit/tdxkit/internal/bin"
+	"github.com/tdxkit/tdxkit/internal/yamldoc"
 )
 
 // maxFile bounds a compose file, in bytes: it stands in an app-compose.json.
@@ -33,13 +30,13 @@ type Image struct {
 // file is a compose file as far as it says what is started.
 type file struct {
 	Services map[string]*service `yaml:"services"`
-	Include  yaml.Node           `yaml:"include"`
+	Include  yamldoc.Node        `yaml:"include"`
 }
 
 type service struct {
-	Image   string    `yaml:"image"`
-	Build   yaml.Node `yaml:"build"`
-	Extends yaml.Node `yaml:"extends"`
+	Image   string       `yaml:"image"`
+	Build   yamldoc.Node `yaml:"build"`
+	Extends yamldoc.Node `yaml:"extends"`
 }
 
 // digest is the end of a reference that names its content. OCI Distribution Specification 1.1, "Pulling manifests".
@@ -51,13 +48,12 @@ func Images(data []byte) ([]Image, error) {
 	if len(data) > maxFile {
 		return nil, fail(bin.ErrUnsupported, "length", fmt.Sprintf("is %d bytes, want at most %d", len(data), maxFile))
 	}
-	d := yaml.NewDecoder(bytes.NewReader(data))
 	var f file
-	if err := d.Decode(&f); err != nil {
-		return nil, fail(bin.ErrMalformed, "YAML", err.Error())
-	}
-	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+	switch err := yamldoc.Decode(data, &f, yamldoc.AllKeys); {
+	case errors.Is(err, yamldoc.ErrMore):
 		return nil, fail(bin.ErrUnsupported, "document", "is followed by another one")
+	case err != nil:
+		return nil, fail(bin.ErrMalformed, "YAML", err.Error())
 	}
 	if !f.Include.IsZero() {
 		return nil, fail(bin.ErrUnsupported, "include", "names other files, which app-compose.json does not hold")

@@ -8,6 +8,7 @@ var policy = map[string][]string{
 	"internal/bin":        {},
 	"internal/lzma":       {"internal/bin"},
 	"internal/strictjson": {"internal/bin"},
+	"internal/yamldoc":    {"gopkg.in/yaml.v3"},
 	"internal/decompress": {"internal/bin", "internal/lzma", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
 	"internal/keccak":     {},
 	"efi":                 {"internal/bin"},
@@ -27,7 +28,7 @@ var policy = map[string][]string{
 	"acpi":           {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
 	"smbios":         {"internal/bin", "qemu"},
 	"dstack":         {"internal/bin", "internal/keccak", "internal/strictjson", "eventlog", "mr", "qemu"},
-	"dstack/compose": {"internal/bin", "gopkg.in/yaml.v3"},
+	"dstack/compose": {"internal/bin", "internal/yamldoc"},
 	"dcap":           {"internal/bin", "internal/strictjson", "quote"},
 
 	// 3: composes
@@ -35,6 +36,11 @@ var policy = map[string][]string{
 		"internal/bin", "efi", "eventlog", "ovmf", "tdvf", "kernel",
 		"mr", "qemu", "ovmf/pcibus", "acpi", "smbios",
 	},
+
+	"manifest/dsse":    {"internal/bin", "internal/strictjson"},
+	"manifest":         {"internal/bin", "internal/strictjson", "eventlog", "mr", "manifest/dsse"},
+	"manifest/keyfile": {"internal/strictjson", "manifest/dsse", "golang.org/x/crypto"},
+	"manifest/export":  {"mr", "manifest", "manifest/dsse", "github.com/fxamacker/cbor/v2", "github.com/veraison/go-cose"},
 
 	// 4: judges
 	"verify":  {"internal/bin", "internal/strictjson", "eventlog", "mr", "quote", "dcap", "dstack"},
@@ -59,7 +65,7 @@ var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "in
 var edge = []string{"cmd", "scripts"}
 
 // testModules are modules that tests import beside those of their package.
-var testModules = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal"}
+var testModules = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "github.com/santhosh-tekuri/jsonschema/v6"}
 
 // forbiddenImports are standard packages for the edge alone, with what a library does instead.
 var forbiddenImports = map[string]string{
