@@ -20,6 +20,7 @@ var policy = map[string][]string{
 	// 2: models
 	"mr":          {"efi", "eventlog"},
 	"qemu":        {"internal/bin"},
+	"libvirt":     {"internal/bin"},
 	"ovmf/pcibus": {"internal/bin", "qemu"},
 	"acpi":        {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
 	"smbios":      {"internal/bin", "qemu"},
