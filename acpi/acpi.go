@@ -85,6 +85,9 @@ func (b *Builder) Build(m *qemu.Machine, c Chipset) (*Blobs, error) {
 	s.Reset(b.tables[:0])
 	s.numberCPUs(b.apicIDs[:0])
 	s.numberHotplugBuses()
+	if err := s.readUserTables(); err != nil {
+		return nil, err
+	}
 	s.alloc(TablesFile, 64, zoneHigh)
 	for i := range rows {
 		r := &rows[i]
@@ -122,8 +125,10 @@ type state struct {
 	apicIDs  []uint32             // of every possible CPU
 	cpuNodes []int                // NUMA node of every possible CPU; nil without NUMA
 	bsel     map[*qemu.Bus]uint32 // buses that devices can be plugged into, numbered
+	user     [][]byte             // tables of the user's
 	rootRefs []int                // offsets of the tables that the RSDT points to
 	dsdt     int                  // offset of the DSDT
+	slicOEM  *[2]string           // OEM ID and OEM table ID of a table SLIC of the user's
 	allocs   []Command
 	cmds     []Command
 }
@@ -141,16 +146,23 @@ var rows = []row{
 	{"DSDT", nil, (*state).buildDSDT},
 	{"FACP", nil, (*state).buildFADT},
 	{"APIC", nil, (*state).buildMADT},
+	{"ERST", func(s *state) bool { return s.m.ERST != nil }, (*state).buildERST},
 	{"SSDT", func(s *state) bool { return s.m.HasVMGenID }, (*state).buildVMGenID},
+	{"SSDT", func(s *state) bool { return s.m.VMClock }, (*state).buildVMClock},
 	{"HPET", func(s *state) bool { return s.m.HPET }, (*state).buildHPET},
 	{"TPM2", func(s *state) bool { return s.m.TPM != qemu.NoTPM }, (*state).buildTPM2},
 	{"SRAT", (*state).hasNUMA, (*state).buildSRAT},
 	{"SLIT", func(s *state) bool { return s.m.Distances != nil }, (*state).buildSLIT},
+	{"HMAT", func(s *state) bool { return s.m.HMAT != nil && s.hasNUMA() }, (*state).buildHMAT},
 	{"MCFG", func(s *state) bool { return s.chip.PCIEXBAR != 0 }, (*state).buildMCFG},
+	{"IVRS", func(s *state) bool { return s.m.IOMMU.Kind == qemu.AMDIOMMU }, (*state).buildIVRS},
 	{"DMAR", func(s *state) bool { return s.m.IOMMU.Kind == qemu.IntelIOMMU }, (*state).buildDMAR},
 	{"VIOT", func(s *state) bool { return s.m.IOMMU.Kind == qemu.VirtioIOMMU }, (*state).buildVIOT},
 	{"SSDT", func(s *state) bool { return s.m.NVDIMM && s.m.RAMSlots > 0 }, (*state).buildNVDIMM},
+	{"NFIT", (*state).hasNFIT, (*state).buildNFIT},
+	{"CEDT", func(s *state) bool { return s.m.CXL }, (*state).buildCEDT},
 	{"WAET", nil, (*state).buildWAET},
+	{"user", func(s *state) bool { return len(s.m.ACPITables) > 0 }, (*state).buildUserTables},
 	{"RSDT", nil, (*state).buildRSDT},
 }
 

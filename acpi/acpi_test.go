@@ -169,11 +169,12 @@ func TestUnsupported(t *testing.T) {
 			m.Root = &qemu.Bus{Devices: []*qemu.PCIDevice{{Driver: "pxb-pcie", ID: "p", ExtraRoot: &qemu.Bus{PCIe: true, BusNr: 9, Devices: []*qemu.PCIDevice{{}}}}}}
 		}, "pxb-pcie p"},
 		{"an IOMMU's property", func(m *qemu.Machine) {
-			m.IOMMU = qemu.IOMMU{Kind: qemu.IntelIOMMU, Props: map[string]string{"intremap": "perhaps"}}
-		}, "intremap"},
+			m.IOMMU = qemu.IOMMU{Kind: qemu.AMDIOMMU, Device: &qemu.PCIDevice{}, Props: map[string]string{"xtsup": "perhaps"}}
+		}, "xtsup"},
 		{"another IOMMU property", func(m *qemu.Machine) {
-			m.IOMMU = qemu.IOMMU{Kind: qemu.IntelIOMMU, Props: map[string]string{"device-iotlb": "1"}}
-		}, "device-iotlb"},
+			m.IOMMU = qemu.IOMMU{Kind: qemu.AMDIOMMU, Device: &qemu.PCIDevice{}, Props: map[string]string{"dma-translation": "1"}}
+		}, "dma-translation"},
+		{"a user's table that nobody read", func(m *qemu.Machine) { m.ACPITables = []qemu.ACPITable{{Paths: []string{"mine.dsl"}}} }, "mine.dsl"},
 		{"an unknown ISA device", func(m *qemu.Machine) { m.ISA = []qemu.ISADevice{{Driver: "isa-flux"}} }, "isa-flux"},
 		{"a fifth serial port", func(m *qemu.Machine) { m.Serial = []int{4} }, "isa-serial"},
 		{"a fourth parallel port", func(m *qemu.Machine) { m.Parallel = []int{3} }, "isa-parallel"},

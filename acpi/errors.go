@@ -46,8 +46,8 @@ func check(m *qemu.Machine) error {
 	case len(m.OEMID) < oemIDLen-1:
 		// QEMU copies six bytes into the root pointer, whatever the length (hw/acpi/aml-build.c, build_rsdp).
 		return unsupported("-machine x-oem-id", "", "QEMU fills a shorter one with bytes of its heap")
-	case m.IOMMU.Kind == qemu.AMDIOMMU:
-		return unsupported("amd-iommu", "", "the IVRS table")
+	case m.IOMMU.Kind == qemu.AMDIOMMU && m.IOMMU.Device == nil:
+		return unsupported("amd-iommu", "", "it has no function")
 	}
 	return checkBus(m.Root, 0)
 }

@@ -14,20 +14,25 @@ type header struct {
 	sig        string
 	revision   uint8
 	oemTableID string // empty for the machine's
+	// slic says that the IDs are those of a table SLIC where the user gave one.
+	slic bool
 }
 
 // table appends a table: its header, what body appends, and the loader's command to sum it up. The length is written
 // when the body is done (QEMU v10.2.2, hw/acpi/aml-build.c, acpi_table_begin, acpi_table_end).
 func (s *state) table(h header, body func() error) error {
 	start := s.Len()
-	oemTableID := h.oemTableID
+	oemID, oemTableID := s.m.OEMID, h.oemTableID
 	if oemTableID == "" {
 		oemTableID = s.m.OEMTableID
+	}
+	if h.slic && s.slicOEM != nil {
+		oemID, oemTableID = s.slicOEM[0], s.slicOEM[1]
 	}
 	s.str(h.sig, 4)
 	s.DWord(0) // length
 	s.bytes(h.revision, 0)
-	s.str(s.m.OEMID, 6)
+	s.str(oemID, 6)
 	s.str(oemTableID, 8)
 	s.DWord(1)       // OEM revision
 	s.str("BXPC", 4) // creator

@@ -31,48 +31,52 @@ const (
 // (QEMU v10.2.2, hw/i386/acpi-build.c, build_dmar_q35).
 func (s *state) buildDMAR() error {
 	io := s.m.IOMMU
-	remap, err := onOff(io.Props, "intremap", true)
-	if err != nil {
-		return err
-	}
-	ats, err := onOff(io.Props, "device-iotlb", false)
-	if err != nil {
-		return err
-	}
 	bits := io.AWBits
 	if bits == 0 {
 		bits = defaultAWBits
 	}
-	for _, d := range s.m.Root.Devices {
-		if d.ExtraRoot != nil && len(d.ExtraRoot.Devices) > 0 {
-			// QEMU walks its root buses in the order of a hash table.
-			return unsupported("intel-iommu", "", "with functions on the root bus of "+d.Driver+" "+d.ID)
-		}
+	if err := s.oneRoot("intel-iommu"); err != nil {
+		return err
+	}
+	functions := s.m.Root.Devices
+	if s.m.BypassIOMMU {
+		functions = nil
 	}
 	return s.rooted(header{sig: "DMAR", revision: 1}, func() error {
 		flags := byte(0)
-		if remap {
+		if io.Remaps {
 			flags = dmarIntRemap
 		}
 		s.bytes(byte(bits-1), flags)
 		s.zeros(10)
 		s.word(0) // a remapping unit
-		s.word(uint16(dmarUnitLen + dmarScopeLen*(1+len(s.m.Root.Devices))))
+		s.word(uint16(dmarUnitLen + dmarScopeLen*(1+len(functions))))
 		s.zeros(4) // flags, segment
 		s.qword(iommuBase)
 		s.bytes(dmarIOAPIC, dmarScopeLen, 0, 0, 0, ioapicBus, 0, 0)
-		for _, d := range s.m.Root.Devices {
+		for _, d := range functions {
 			kind := byte(dmarEndpoint)
 			if isBridge(d) {
 				kind = dmarBridge
 			}
 			s.bytes(kind, dmarScopeLen, 0, 0, 0, 0, d.Slot, d.Function)
 		}
-		if ats {
+		if io.DeviceTLB {
 			s.bytes(2, 0, 8, 0, 1, 0, 0, 0) // every root port has ATS
 		}
 		return nil
 	})
+}
+
+// oneRoot refuses machines where an IOMMU translates for functions on more than one root bus: QEMU walks its root buses in
+// the order of a hash table of all its objects.
+func (s *state) oneRoot(iommu string) error {
+	for _, d := range s.m.Root.Devices {
+		if r := d.ExtraRoot; r != nil && len(r.Devices) > 0 && !r.NoIOMMU && !s.m.BypassIOMMU {
+			return unsupported(iommu, "", "with functions on the root bus of "+d.Driver+" "+d.ID)
+		}
+	}
+	return nil
 }
 
 // onOff returns a property that is on or off.
@@ -85,7 +89,7 @@ func onOff(props map[string]string, name string, def bool) (bool, error) {
 	case v == "off" || v == "false" || v == "no":
 		return false, nil
 	default:
-		return false, unsupported("intel-iommu", "", name+"="+strconv.Quote(v))
+		return false, unsupported("the IOMMU", "", name+"="+strconv.Quote(v))
 	}
 }
 
@@ -96,9 +100,12 @@ func (s *state) buildVIOT() error {
 	if !slices.Contains(s.m.Root.Devices, d) {
 		return unsupported("virtio-iommu-pci", "", "not on the root bus, where QEMU wants it")
 	}
-	roots := []*qemu.Bus{s.m.Root}
+	var roots []*qemu.Bus
+	if !s.m.BypassIOMMU {
+		roots = append(roots, s.m.Root)
+	}
 	for _, f := range s.m.Root.Devices {
-		if f.ExtraRoot != nil {
+		if f.ExtraRoot != nil && !f.ExtraRoot.NoIOMMU {
 			roots = append(roots, f.ExtraRoot)
 		}
 	}

@@ -228,15 +228,30 @@ func (s *state) ipmi(d qemu.ISADevice, nr int, k ipmiKind) error {
 	if irq != 0 {
 		crs = append(crs, aml.IRQNoFlags(uint8(irq)))
 	}
+	s.ipmiInterface(nr, k.name, k.ifaceTyp, crs...)
+	return nil
+}
+
+// ipmiInterface appends the device of an interface of IPMI 2.0.
+func (s *state) ipmiInterface(nr int, name string, kind uint64, crs ...aml.Term) {
 	s.Device("MI"+strconv.Itoa(nr), func() {
 		s.Name("_HID", aml.EISAID("IPI0001"))
-		s.Name("_STR", aml.Str("ipmi_"+k.name))
+		s.Name("_STR", aml.Str("ipmi_"+name))
 		s.Name("_UID", aml.Int(uint64(nr)))
 		s.Name("_CRS", aml.Resources(crs...))
-		s.Name("_IFT", aml.Int(k.ifaceTyp))
+		s.Name("_IFT", aml.Int(kind))
 		s.Name("_SRV", aml.Int(0x200))
 	})
-	return nil
+}
+
+// ipmiSSIF is the type of an IPMI interface on the SMBus.
+const ipmiSSIF = 4
+
+// smbusDevices appends the IPMI interface on the SMBus (QEMU v10.2.2, hw/i2c/smbus_ich9.c, build_ich9_smb_aml).
+func (s *state) smbusDevices() {
+	for _, i := range s.m.SMBusIPMI {
+		s.ipmiInterface(s.ipmiNumber(len(s.m.ISA)-1)+1, "smbus", ipmiSSIF, aml.I2CSerialBus(uint16(i.Address), "^"))
+	}
 }
 
 // appleSMC appends Apple's system management controller (QEMU v10.2.2, hw/misc/applesmc.c).

@@ -111,6 +111,9 @@ func (s *state) deviceBody(d *qemu.PCIDevice) error {
 	case qemu.ISABridge:
 		return s.isaBridge()
 	}
+	if d.Driver == "ICH9-SMB" && d.BuiltIn {
+		s.smbusDevices()
+	}
 	if hasVGAStates(d) {
 		s.Add(vgaStates)
 	}

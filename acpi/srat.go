@@ -1,9 +1,12 @@
 package acpi
 
+import "github.com/tdxkit/tdxkit/qemu"
+
 // SRAT memory affinity flags (ACPI 6.5, 5.2.16.2).
 const (
 	memEnabled   = 1 << 0
 	memHotPlug   = 1 << 1
+	memKeeps     = 1 << 2 // not volatile
 	memStructLen = 40
 )
 
@@ -24,8 +27,16 @@ func (s *state) buildSRAT() error {
 		}
 		before := s.Len()
 		s.nodeMemory()
+		for _, d := range s.m.NVDIMMs {
+			s.memoryAffinity(d.Address, d.Size, uint32(d.Node), memEnabled|memKeeps)
+		}
 		for n := (s.Len() - before) / memStructLen; n < len(s.m.NUMA)+2; n++ {
 			s.memoryAffinity(0, 0, 0, 0)
+		}
+		for _, g := range s.m.GenericInitiators {
+			if err := s.initiatorAffinity(g); err != nil {
+				return err
+			}
 		}
 		if base, size := s.m.DeviceMemory(); size != 0 {
 			s.memoryAffinity(base, size, uint32(len(s.m.NUMA)-1), memHotPlug|memEnabled)
@@ -93,6 +104,45 @@ func (s *state) memoryAffinity(base, size uint64, node, flags uint32) {
 	s.DWord(0)
 	s.DWord(flags)
 	s.qword(0)
+}
+
+// initiatorAffinity appends the structure of a device that is a node's initiator (ACPI 6.5, 5.2.16.6).
+func (s *state) initiatorAffinity(g qemu.GenericInitiator) error {
+	bus, ok := s.busOf(s.m.Root, g.Device)
+	if !ok {
+		return unsupported("acpi-generic-initiator", "", "its device is on no bus")
+	}
+	s.bytes(5, 32, 0, 1)
+	s.DWord(uint32(g.Node))
+	s.bytes(0, 0, bus, g.Device.Devfn()) // segment, device
+	s.zeros(12)
+	s.DWord(1)
+	s.DWord(0)
+	return nil
+}
+
+// busOf returns the number of the bus that a function is on, looking on a bus and below.
+func (s *state) busOf(bus *qemu.Bus, want *qemu.PCIDevice) (uint8, bool) {
+	return s.busBelow(bus, bus.BusNr, want)
+}
+
+func (s *state) busBelow(bus *qemu.Bus, number uint8, want *qemu.PCIDevice) (uint8, bool) {
+	for _, d := range bus.Devices {
+		if d == want {
+			return number, true
+		}
+		if d.Bridge != nil {
+			if n, ok := s.busBelow(d.Bridge, s.chip.Functions[d].Secondary, want); ok {
+				return n, true
+			}
+		}
+		if d.ExtraRoot != nil {
+			if n, ok := s.busOf(d.ExtraRoot, want); ok {
+				return n, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // buildSLIT appends the distances between nodes (ACPI 6.5, 5.2.17).

@@ -47,7 +47,7 @@ const (
 // buildFADT appends the fixed ACPI description table, revision 3 (QEMU v10.2.2, hw/acpi/aml-build.c, build_fadt;
 // hw/i386/acpi-build.c, init_common_fadt_data, acpi_get_pm_info).
 func (s *state) buildFADT() error {
-	return s.rooted(header{sig: "FACP", revision: 3}, func() error {
+	return s.rooted(header{sig: "FACP", revision: 3, slic: true}, func() error {
 		pm := s.chip.PMBase
 		s.pointer(4, TablesFile, 0)      // FIRMWARE_CTRL: the FACS
 		s.pointer(4, TablesFile, s.dsdt) // DSDT
@@ -209,7 +209,7 @@ func (s *state) buildWAET() error {
 
 // buildRSDT appends the root table, with a pointer to each table but FACS and DSDT.
 func (s *state) buildRSDT() error {
-	return s.table(header{sig: "RSDT", revision: 1}, func() error {
+	return s.table(header{sig: "RSDT", revision: 1, slic: true}, func() error {
 		for _, off := range s.rootRefs {
 			s.pointer(4, TablesFile, off)
 		}

@@ -73,6 +73,12 @@ func (t *translation) lateDevices() {
 		props := append(e.virtio("virtio-crypto", ""), property{"cryptodev", "obj" + id}, property{"id", id})
 		t.device(append(props, t.pci(e)...)...)
 	}
+	if e := t.devices.one("pstore"); e != nil {
+		id := e.aliasOr("pstore0")
+		e.word("backend", "acpi-erst")
+		t.object("-object", []property{{"qom-type", "memory-backend-ram"}, {"id", "mem" + id}, {"size", e.one("size").kibibytes() << 10}})
+		t.device(append([]property{{"driver", "acpi-erst"}, {"id", id}, {"memdev", "mem" + id}}, t.pci(e)...)...)
+	}
 }
 
 // virtioModels are the variants of a virtio device.

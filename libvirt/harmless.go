@@ -80,7 +80,7 @@ var harmless = []struct{ path, why string }{
 	{"devices/channel@type", whyBackend}, {"devices/channel/source", whyBackend}, {"devices/channel/protocol", whyBackend}, {"devices/channel/log", whyBackend},
 	{"devices/channel/target@state", whyHost}, {"devices/channel/target@address", whyBackend}, {"devices/channel/target@port", whyBackend},
 
-	{"devices/tpm/backend", whyBackend}, {"devices/rng/backend", whyBackend}, {"devices/rng/rate", whyDriver}, {"devices/crypto/backend", whyBackend},
+	{"devices/tpm/backend", whyBackend}, {"devices/pstore/path", whyBackend}, {"devices/rng/backend", whyBackend}, {"devices/rng/rate", whyDriver}, {"devices/crypto/backend", whyBackend},
 	{"devices/crypto@type", whyBackend}, {"devices/memballoon/stats", whyMonitor}, {"devices/watchdog@action", whyHost},
 	{"devices/vsock/source", whyBackend}, {"devices/input/source", whyBackend}, {"devices/redirfilter", whyHost},
 	{"devices/redirdev@type", whyBackend}, {"devices/redirdev/source", whyBackend}, {"devices/redirdev/protocol", whyBackend}, {"devices/redirdev/log", whyBackend},

@@ -346,11 +346,8 @@ func (t *translation) boot() {
 	}
 	if a := os.one("acpi"); a != nil {
 		for _, table := range a.all("table") {
-			if typ := table.word("type", "slic", "raw", "rawset", "msdm"); typ == "slic" {
-				t.add("-acpitable", "sig=SLIC,file="+escape(table.content()))
-			} else {
-				table.unsupported("type", "is %q: tables of the user's are not modelled", typ)
-			}
+			sig := map[string]string{"slic": "sig=SLIC,", "msdm": "sig=MSDM,"}[table.word("type", "slic", "raw", "rawset", "msdm")]
+			t.add("-acpitable", sig+"file="+escape(table.text))
 		}
 	}
 }

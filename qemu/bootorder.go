@@ -23,6 +23,9 @@ var fwNames = map[string]string{
 	"pcie-root-port": "pci-bridge", "ioh3420": "pci-bridge", "x3130-upstream": "pci-bridge",
 	"xio3130-downstream": "pci-bridge", "pci-bridge": "pci-bridge", "pcie-pci-bridge": "pci-bridge",
 	"i82801b11-bridge": "pci-bridge",
+	"qemu-xhci":        "usb", "nec-usb-xhci": "usb", "ich9-usb-ehci1": "usb", "ich9-usb-ehci2": "usb", "usb-ehci": "usb",
+	"ich9-usb-uhci1": "usb", "ich9-usb-uhci2": "usb", "ich9-usb-uhci3": "usb", "ich9-usb-uhci4": "usb", "ich9-usb-uhci5": "usb",
+	"ich9-usb-uhci6": "usb", "piix3-usb-uhci": "usb", "piix4-usb-uhci": "usb", "pci-ohci": "usb",
 }
 
 // fwName is the Open Firmware name of a function below its bus, "/scsi@1,2", and whether it is known.
@@ -77,6 +80,9 @@ func (d *deviceBuild) bootIndex() error {
 	return d.b.addBoot(d.option, d.arg, n, path)
 }
 
+// nvmeSuffixFixed is the first release of 10.0 that was seen to give bootindex= of an nvme-ns a path that it still owns.
+const nvmeSuffixFixed = 13
+
 // bootPath is the Open Firmware path of a device that can be booted.
 func (d *deviceBuild) bootPath() (string, error) {
 	unknown := unsupportedErr(d.option, d.arg, "the path that bootindex= of a %s gives the firmware is not modelled", d.model.Name)
@@ -93,6 +99,25 @@ func (d *deviceBuild) bootPath() (string, error) {
 			return "", unknown
 		}
 		return fmt.Sprintf("%s/drive@%x/disk@0", d.bus.path, d.bus.port), nil
+	case onUSB:
+		path, ok := d.usbPath()
+		switch d.model.Name {
+		case "usb-storage":
+			path += "/channel@0/disk@0,0"
+		case "usb-net":
+			path += "/ethernet-phy@0"
+		default:
+			ok = false
+		}
+		if ok {
+			return path, nil
+		}
+	case onNVMe:
+		if v := d.b.m.Release; v.Less(Version{Major: 10, Minor: 1}) && (v.Less(Version{Major: 10}) || v.Micro < nvmeSuffixFixed) {
+			return "", unsupportedErr(d.option, d.arg, "before QEMU 10.0.13 bootindex= of an nvme-ns gives the firmware memory that was freed")
+		}
+		// Its path is made before the device knows its number or its bus (hw/nvme/ns.c, nvme_ns_instance_init).
+		return "/nvme-ns/namespace@0,0", nil
 	case onSCSI:
 		if d.bus.path == "" {
 			return "", unknown

@@ -83,6 +83,7 @@ func (d *deviceBuild) reservations(hide bool) error {
 		return err
 	}
 	_, io := d.props.get("io-reserve")
+	p.NoIO = io && p.IOReserve == 0 && d.props.str("io-reserve") != "-1"
 	if d.model.Name == "pcie-root-port" && hide && p.HotplugPort && !io {
 		p.IOReserve = 0x1000
 	}
@@ -165,10 +166,9 @@ func addPXB(d *deviceBuild) error {
 		}
 		node = int(n)
 	}
-	if on, err := d.boolean("bypass_iommu", false); err != nil {
+	bypass, err := d.boolean("bypass_iommu", false)
+	if err != nil {
 		return err
-	} else if on {
-		return unsupportedErr(d.option, d.arg, "bypass_iommu=on is not modelled")
 	}
 	for _, x := range d.b.buses {
 		if x.root && x.pci.BusNr == uint8(nr) {
@@ -178,7 +178,7 @@ func addPXB(d *deviceBuild) error {
 	x := d.b.newPCIBus(d.id, true)
 	x.root, x.extra, x.order = true, true, d.order
 	x.path = "/pci@i0cf8," + pxbMark(uint8(nr))
-	x.pci.Extra, x.pci.BusNr, x.pci.NUMANode = true, uint8(nr), node
+	x.pci.Extra, x.pci.BusNr, x.pci.NUMANode, x.pci.NoIOMMU = true, uint8(nr), node, bypass
 	d.dev.ExtraRoot = x.pci
 	return nil
 }

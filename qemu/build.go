@@ -96,7 +96,9 @@ func (b *builder) buildBuiltIn() error {
 		}
 	}
 	if b.m.USB {
-		b.addBus(&bus{name: "usb-bus.0", kind: onUSB, up: root})
+		usb := &bus{name: "usb-bus.0", kind: onUSB, up: root, path: "/pci@i0cf8/usb@1d,7"}
+		usb.addPorts("", 6)
+		b.addBus(usb)
 	}
 	if b.m.SMBus {
 		b.addBus(&bus{name: "i2c", kind: onI2C, up: root})
@@ -143,6 +145,7 @@ func (b *builder) addDevice(o deviceOption) error {
 			return d.usage("there is a device with id=%s already", d.id)
 		}
 		b.ids[d.id] = true
+		b.idOrder = append(b.idOrder, d.id)
 	}
 	if err := d.checkProps(); err != nil {
 		return err
@@ -152,6 +155,11 @@ func (b *builder) addDevice(o deviceOption) error {
 	}
 	if model.Bus == onPCI {
 		if err := d.makePCI(); err != nil {
+			return err
+		}
+	}
+	if model.Bus == onUSB {
+		if err := d.claimPort(); err != nil {
 			return err
 		}
 	}
@@ -167,7 +175,7 @@ func (b *builder) addDevice(o deviceOption) error {
 		d.bus.units++
 	}
 	if model.Offers != onNone {
-		b.offer(d)
+		return b.offer(d)
 	}
 	return nil
 }
@@ -226,8 +234,14 @@ func (d *deviceBuild) makePCI() error {
 }
 
 // offer makes the bus that a device has for others.
-func (b *builder) offer(d *deviceBuild) {
+func (b *builder) offer(d *deviceBuild) error {
+	if d.props.str("masterbus") != "" {
+		return nil // its ports are those of that bus
+	}
 	name := d.id + ".0"
+	if d.model.Offers == onNVMe {
+		name = d.id
+	}
 	if d.id == "" {
 		n := 0
 		for _, x := range b.buses {
@@ -243,7 +257,20 @@ func (b *builder) offer(d *deviceBuild) {
 			x.path = d.bus.path + at
 		}
 	}
+	if d.model.Bus == onUSB {
+		if path, ok := d.usbPath(); ok {
+			x.path = path
+		}
+	}
+	if x.kind == onUSB {
+		n, err := usbPorts(d)
+		if err != nil {
+			return err
+		}
+		x.addPorts("", n)
+	}
 	b.addBus(x)
+	return nil
 }
 
 // busBaseName is how QEMU names a bus whose device has no id.

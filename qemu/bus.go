@@ -18,6 +18,7 @@ type bus struct {
 	shpc     bool               // the bus of a standard hotplug controller, whose slots start at 1
 	scsi     map[scsiPlace]bool // taken places of a SCSI bus
 	path     string             // Open Firmware path of what is on it, for bootorder
+	ports    []string           // free ports of a USB bus, first to be given out first
 	slots    [256]*PCIDevice
 	min      int // first slot given out
 	max      int // units, 0 is without limit

@@ -21,6 +21,9 @@ type Traits struct {
 	// OffPortStopsACPI says that below a port with hotplug=off, ACPI hot-plugs only into what is a port again.
 	OffPortStopsACPI bool
 
+	HMATAllNodes bool // the HMAT table has nodes without memory too
+	IVRSShort    bool // the IVRS table has no block of type 0x11 and no word of extended features
+
 	// Launch and boot.
 	TwoPassAdd       bool // all pages of a firmware section are added before the first is measured
 	PatchesKernel    bool // the setup header of a TD's kernel is patched
@@ -30,6 +33,7 @@ type Traits struct {
 	// SMBIOS.
 	HTNotInFeatures   bool // type 4 Processor ID lacks the HT bit that QEMU adds by topology
 	SMBIOSFamilyOther bool // type 4 Processor Family is 1, not 0xfe with the family in Processor Family 2
+	SMBIOSNoPCIIPMI   bool // IPMI interfaces on PCI have no type 38 structure
 	SMBIOSCapCounts   bool // a 2.8 table caps core and thread counts at 255 instead of being refused
 }
 
@@ -58,6 +62,11 @@ var changes = []change{
 		Old:  func(t *Traits) { t.SerialPlainIRQ = true },
 	},
 	{
+		ID: "smbios.pci-ipmi", Since: Version{Major: 10, Minor: 2},
+		Cite: "hw/ipmi/pci_ipmi_kcs.c, pci_ipmi_kcs_get_fwinfo: 10.2.2; tables of 10.0.13 and 11.1.3; what is between is refused",
+		Old:  func(t *Traits) { t.SMBIOSNoPCIIPMI = true },
+	},
+	{
 		ID: "kernel.raw", Since: Version{Major: 10, Minor: 2},
 		Cite: "hw/i386/x86-common.c, x86_load_linux: 10.1.0 and 10.2.2; boots with 10.0.13 and 10.2.2",
 		Old:  func(t *Traits) { t.PatchesKernel = true },
@@ -71,6 +80,16 @@ var changes = []change{
 		ID: "smbios.ht", Since: Version{Major: 10},
 		Cite: "target/i386/cpu.c, x86_cpu_expand_features (10.2.2); tables of 7.2.22, Intel's 9.0.2 branch and 10.0.2",
 		Old:  func(t *Traits) { t.HTNotInFeatures = true },
+	},
+	{
+		ID: "acpi.hmat-nodes", Since: Version{Major: 10},
+		Cite: "hw/acpi/hmat.c, hmat_build_table_structs: 10.2.2; tables of 7.2.22 and 10.0.2; what is between is refused",
+		Old:  func(t *Traits) { t.HMATAllNodes = true },
+	},
+	{
+		ID: "acpi.ivrs", Since: Version{Major: 10},
+		Cite: "hw/i386/acpi-build.c, build_amd_iommu: 10.2.2; tables of 7.2.22 and 10.0.2; what is between is refused",
+		Old:  func(t *Traits) { t.IVRSShort = true },
 	},
 	{
 		ID: "acpi.cpu-scan", Since: Version{Major: 10},
@@ -150,4 +169,14 @@ func Changes() []Change {
 		out = append(out, Change{c.ID, c.Since.String(), c.Cite})
 	}
 	return out
+}
+
+// unseen refuses what differs between two releases where the machine's is one of those between, of which nothing was seen.
+func (b *builder) unseen(option, arg string, after, before Version) error {
+	v := b.m.Release
+	if b.opts.Assume != "" || !after.Less(v) || !v.Less(before) {
+		return nil
+	}
+	return unsupportedErr(option, arg, "QEMU changed it after %d.%d and by %d.%d; nothing of %s was seen",
+		after.Major, after.Minor, before.Major, before.Minor, v)
 }

@@ -50,6 +50,7 @@ type deviceBuild struct {
 	dev    *PCIDevice // for PCI devices
 	bus    *bus
 	scsi   scsiPlace // of SCSI devices
+	port   string    // of USB devices
 	order  int       // position in the order in which QEMU makes the devices
 }
 

@@ -31,6 +31,19 @@ type Machine struct {
 	ImplicitNUMA bool
 	// Distances holds the NUMA distance matrix where -numa dist was given, row by row; nil otherwise.
 	Distances [][]uint8
+	// HMAT is what -machine hmat=on adds to NUMA; nil without.
+	HMAT *HMAT
+	// GenericInitiators are -object acpi-generic-initiator, in the order in which QEMU finds them.
+	GenericInitiators []GenericInitiator
+	// NVDIMMs are those that are plugged in at start, in the order in which QEMU finds them at the end, and PluggedNVDIMMs
+	// in that in which it found them when it plugged in the last.
+	NVDIMMs, PluggedNVDIMMs []NVDIMM
+	// NVDIMMPersistence is what -machine nvdimm-persistence says, as the NFIT table has it; 0 without.
+	NVDIMMPersistence uint32
+	CXL               bool // -machine cxl=on: a MiB of registers behind all memory
+	BypassIOMMU       bool // default-bus-bypass-iommu: no IOMMU translates for the first root bus
+	// ACPITables are -acpitable, in command-line order.
+	ACPITables []ACPITable
 
 	Root         *Bus        // pcie.0 with built-in and user devices, placed
 	ISA          []ISADevice // of -device, in command-line order; isa-serial and isa-parallel have an "index"
@@ -38,6 +51,10 @@ type Machine struct {
 	Parallel     []int       // indexes (0 is LPT1) of the ports of -parallel
 	VMGenID      string      // GUID of -device vmgenid; empty without
 	HasVMGenID   bool
+	VMClock      bool             // -device vmclock
+	SMBusIPMI    []SMBusIPMI      // -device smbus-ipmi
+	BMCs         map[string]uint8 // addresses of BMCs on their bus, by id
+	ERST         *PCIDevice       // -device acpi-erst; nil without
 	TPM          TPMKind
 	PCIHole64    uint64 // q35-pcihost.pci-hole64-size
 	PCIHole64Fix bool   // q35-pcihost.x-pci-hole64-fix
@@ -95,9 +112,10 @@ type CPU struct {
 
 // A NUMANode is -numa node.
 type NUMANode struct {
-	ID   int
-	RAM  uint64
-	CPUs []int // CPU indexes
+	ID        int
+	RAM       uint64
+	CPUs      []int // CPU indexes
+	Initiator int   // the node whose CPUs are nearest, NoInitiator without
 }
 
 // A TPMKind is the kind of a guest's TPM device.
@@ -114,9 +132,11 @@ const (
 type IOMMU struct {
 	Kind   IOMMUKind
 	AWBits int // intel-iommu aw-bits
-	// Device is the virtio-iommu function, nil for others.
-	Device *PCIDevice
-	Props  map[string]string
+	// Device is the function of a virtio-iommu or of an AMD IOMMU, nil for others.
+	Device    *PCIDevice
+	Remaps    bool // it remaps interrupts
+	DeviceTLB bool // device-iotlb=: devices may cache translations
+	Props     map[string]string
 }
 
 // An IOMMUKind is the kind of a guest's IOMMU.
@@ -136,6 +156,12 @@ type ISADevice struct {
 	Props  map[string]string
 }
 
+// An SMBusIPMI is an IPMI interface on the SMBus.
+type SMBusIPMI struct {
+	Address uint8
+	BMC     string // id of its BMC
+}
+
 // A Bus is a PCI bus with its functions in devfn order.
 type Bus struct {
 	Name      string // "pcie.0", or the id of the bridge
@@ -143,6 +169,7 @@ type Bus struct {
 	Extra     bool  // a root bus made by pxb or pxb-pcie
 	BusNr     uint8 // of an extra root bus
 	NUMANode  int   // of an extra root bus, -1 without
+	NoIOMMU   bool  // a root bus that no IOMMU translates for
 	PCIe      bool
 	HotplugOK bool // QEMU gives this bus ACPI hotplug (BSEL) when ACPIPCIHotplug is on
 }
@@ -165,7 +192,9 @@ type PCIDevice struct {
 	// NativeHotplug says that a port's slot capability announces hotplug, so that firmware reserves room behind it.
 	NativeHotplug bool
 	// IOReserve is what a port asks firmware to reserve of I/O space, in bytes; 0 is nothing asked.
-	IOReserve     uint64
+	IOReserve uint64
+	// NoIO says that io-reserve=0 took the port's I/O window away.
+	NoIO          bool
 	Bridge        *Bus   // secondary bus of a bridge or port, nil for others
 	ExtraRoot     *Bus   // root bus of a pxb, nil for others
 	Pref64Reserve uint64 // pref64-reserve= of a port; 0 without

@@ -159,15 +159,13 @@ var machineProperties = []machineProperty{
 	{"initrd", "initrd", func(b *builder, v string) error { b.m.Files.Initrd = v; return nil }},
 	{"shim", "shim", func(b *builder, v string) error { b.m.Files.Shim = v; return nil }},
 	{"append", "kernel command line", func(b *builder, v string) error { b.m.Files.Append, b.m.Files.HasAppend = v, true; return nil }},
-	{"default-bus-bypass-iommu", "which functions an IOMMU table covers", onlyOff("default-bus-bypass-iommu")},
-	{"cxl", "CXL tables", onlyOff("cxl")},
-	{"hmat", "HMAT table", onlyOff("hmat")},
+	{"default-bus-bypass-iommu", "which functions an IOMMU table covers", onOff("default-bus-bypass-iommu", func(m *Machine) *bool { return &m.BypassIOMMU })},
+	{"cxl", "CEDT table, memory map", onOff("cxl", func(m *Machine) *bool { return &m.CXL })},
+	{"hmat", "HMAT table", (*builder).setHMAT},
 	{"igvm-cfg", "replaces the firmware's launch", func(_ *builder, v string) error {
 		return unsupportedErr("-machine", "igvm-cfg="+v, "a TD that starts from an IGVM file is not modelled")
 	}},
-	{"nvdimm-persistence", "NVDIMM tables", func(_ *builder, v string) error {
-		return unsupportedErr("-machine", "nvdimm-persistence="+v, "is not modelled")
-	}},
+	{"nvdimm-persistence", "NFIT table", (*builder).setPersistence},
 	{"pcspk-audiodev", whyBackend, nil},
 	{"vmport", "an I/O port that no table names", nil},
 	{"graphics", "fw_cfg key 4, not measured", nil},
@@ -186,16 +184,27 @@ var machineProperties = []machineProperty{
 	{"acpi-spcr", "only on Arm", nil},
 }
 
-// onlyOff returns a setter of a property that is known only as off.
-func onlyOff(name string) func(*builder, string) error {
-	return func(_ *builder, v string) error {
-		if on, ok := parseBool(v); !ok {
-			return usageErr("-machine", name+"="+v, "expects on or off")
-		} else if on {
-			return unsupportedErr("-machine", name+"="+v, "is not modelled")
-		}
-		return nil
+// setHMAT applies hmat=.
+func (b *builder) setHMAT(v string) error {
+	on := false
+	err := onOff("hmat", func(*Machine) *bool { return &on })(b, v)
+	if on {
+		b.m.HMAT = &HMAT{}
 	}
+	return err
+}
+
+// setPersistence applies nvdimm-persistence=. Follows QEMU 10.2, hw/core/machine.c, machine_set_nvdimm_persistence.
+func (b *builder) setPersistence(v string) error {
+	switch v {
+	case "cpu":
+		b.m.NVDIMMPersistence = 3
+	case "mem-ctrl":
+		b.m.NVDIMMPersistence = 2
+	default:
+		return usageErr("-machine", "nvdimm-persistence="+v, "expects cpu or mem-ctrl")
+	}
+	return nil
 }
 
 // machineAccel notes accel=, a list of accelerators of which QEMU takes the first that works.

@@ -154,10 +154,24 @@ func (m *Machine) DeviceMemory() (base, size uint64) { return m.deviceMemory(m.H
 // hole64Start returns where the 64-bit PCI hole starts without any BAR above 4 GiB.
 // Follows QEMU 10.2, hw/i386/pc.c, pc_pci_hole64_start.
 func (m *Machine) hole64Start(highBase uint64) uint64 {
+	return roundGiB(m.memoryEnd(highBase) + m.cxlRegisters())
+}
+
+// memoryEnd returns the end of RAM or of the hotplug area.
+func (m *Machine) memoryEnd(highBase uint64) uint64 {
 	if base, size := m.deviceMemory(highBase); size != 0 {
-		return roundGiB(base + size)
+		return base + size
 	}
-	return roundGiB(highBase + m.HighRAM())
+	return highBase + m.HighRAM()
+}
+
+// cxlRegisters returns how many bytes behind all memory cxl=on takes for the registers of host bridges.
+// Follows QEMU 10.2, hw/i386/pc.c, pc_get_cxl_range_end.
+func (m *Machine) cxlRegisters() uint64 {
+	if m.CXL {
+		return 1 << 20
+	}
+	return 0
 }
 
 // Hole64Start returns the end of RAM and of the hotplug area, rounded up to 1 GiB.
@@ -165,6 +179,10 @@ func (m *Machine) Hole64Start() uint64 { return m.hole64Start(m.HighRAMBase()) }
 
 // ReservedMemoryEnd returns the value of etc/reserved-memory-end, 0 where that file is absent.
 func (m *Machine) ReservedMemoryEnd() uint64 {
+	if m.CXL {
+		const align = 256 << 20
+		return roundGiB((m.memoryEnd(m.HighRAMBase()) + m.cxlRegisters() + align - 1) &^ (align - 1))
+	}
 	base, size := m.DeviceMemory()
 	if size == 0 {
 		return 0

@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -30,14 +31,22 @@ func parseKeyvalList(option, arg, implied string) (props, error) {
 // numaNode is a node while -numa options are read.
 type numaNode struct {
 	NUMANode
-	present bool
-	dist    map[int]uint8
+	present  bool
+	hasCPU   bool // a CPU was put into it by name
+	lb       int  // what -numa hmat-lb said of it as a target
+	dist     map[int]uint8
+	caches   [hmatLevels]*SideCache
+	initiate bool // a generic initiator belongs to it
 }
 
 // resolveNUMA applies -numa, or the node that memory hotplug brings by itself.
 // Follows QEMU 10.2, hw/core/numa.c, parse_numa_node, parse_numa_distance and numa_complete_configuration.
 func (b *builder) resolveNUMA() error {
 	nodes := make([]numaNode, maxNodes)
+	for i := range nodes {
+		nodes[i].Initiator = NoInitiator
+	}
+	b.noteInitiators(nodes)
 	cpuNode := make([]int, b.m.Topology.MaxCPUs)
 	for i := range cpuNode {
 		cpuNode[i] = -1
@@ -55,8 +64,12 @@ func (b *builder) resolveNUMA() error {
 			err, dist = numaDistance(nodes, arg, p), true
 		case "cpu":
 			err, mapped = b.numaCPU(nodes, cpuNode, arg, p), true
+		case "hmat-lb":
+			err = b.hmatLocality(nodes, count, arg, p)
+		case "hmat-cache":
+			err = b.hmatCache(nodes, count, arg, p)
 		default:
-			err = unsupportedErr("-numa", arg, "type %q is not modelled: node, dist and cpu are", t)
+			err = unknownErr("-numa", arg, fmt.Sprintf("unknown type %q", t), nearest(t, []string{"node", "dist", "cpu", "hmat-lb", "hmat-cache"}))
 		}
 		if err != nil {
 			return err
@@ -67,7 +80,7 @@ func (b *builder) resolveNUMA() error {
 		if m.RAMSlots == 0 && m.MaxRAM == m.RAM {
 			return nil
 		}
-		nodes[0], count = numaNode{NUMANode: NUMANode{RAM: m.RAM}, present: true}, 1
+		nodes[0], count = numaNode{NUMANode: NUMANode{RAM: m.RAM, Initiator: NoInitiator}, present: true}, 1
 		m.ImplicitNUMA = true
 	}
 	var total uint64
@@ -87,6 +100,9 @@ func (b *builder) resolveNUMA() error {
 			if !mapped {
 				n = m.Topology.socketOf(i) % count
 			}
+			if err := b.nodeHasCPU(nodes, n, ""); err != nil {
+				return err
+			}
 		}
 		nodes[n].CPUs = append(nodes[n].CPUs, i)
 	}
@@ -95,9 +111,11 @@ func (b *builder) resolveNUMA() error {
 		m.NUMA = append(m.NUMA, nodes[i].NUMANode)
 	}
 	if dist {
-		return b.completeDistances(nodes[:count])
+		if err := b.completeDistances(nodes[:count]); err != nil {
+			return err
+		}
 	}
-	return nil
+	return b.completeHMAT(nodes[:count])
 }
 
 // numaNode applies -numa node.
@@ -119,8 +137,15 @@ func (b *builder) numaNode(nodes []numaNode, cpuNode []int, count *int, arg stri
 	if _, ok := p.get("mem"); ok {
 		return usageErr("-numa", arg, "mem= is not taken since pc-q35-5.1; use memdev=")
 	}
-	if _, ok := p.get("initiator"); ok {
-		return unsupportedErr("-numa", arg, "initiator= needs the HMAT table, which is not modelled")
+	if v, ok := p.get("initiator"); ok {
+		n, ok := parseUint(v)
+		if !ok || n >= maxNodes {
+			return usageErr("-numa", arg, "initiator=%s is not from 0 to %d", v, maxNodes-1)
+		}
+		if b.m.HMAT == nil {
+			return usageErr("-numa", arg, "initiator= needs -machine hmat=on")
+		}
+		nodes[id].Initiator = int(n)
 	}
 	for _, kv := range p {
 		if kv.Key != "cpus" {
@@ -135,6 +160,9 @@ func (b *builder) numaNode(nodes []numaNode, cpuNode []int, count *int, arg stri
 				return usageErr("-numa", arg, "CPU %d belongs to node %d already", c, cpuNode[c])
 			}
 			cpuNode[c] = id
+			if err := b.nodeHasCPU(nodes, id, arg); err != nil {
+				return err
+			}
 		}
 	}
 	if v, ok := p.get("memdev"); ok {
@@ -256,6 +284,9 @@ func (b *builder) numaCPU(nodes []numaNode, cpuNode []int, arg string, p props) 
 				return usageErr("-numa", arg, "CPU %d belongs to node %d already", i, cpuNode[i])
 			}
 			cpuNode[i], matched = node, true
+			if err := b.nodeHasCPU(nodes, node, arg); err != nil {
+				return err
+			}
 		}
 	}
 	if !matched {

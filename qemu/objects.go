@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -84,7 +85,7 @@ var objectTypes = map[string]string{
 	"filter-buffer": whyBackend, "filter-dump": whyBackend, "filter-mirror": whyBackend, "filter-redirector": whyBackend,
 	"filter-replay": whyBackend, "filter-rewriter": whyBackend, "can-bus": whyBackend, "can-host-socketcan": whyBackend,
 	"input-barrier": whyHost, "input-linux": whyHost, "qtest": whyHost, "pr-manager-helper": whyHost, "dbus-vmstate": whyHost,
-	"colo-compare": whyHost, "iommufd": whyBackend, "monitor-qmp": whyHost, "monitor-hmp": whyHost,
+	"colo-compare": whyHost, "iommufd": whyBackend, "monitor-qmp": whyHost, "monitor-hmp": whyHost, genericInitiator: "SRAT and HMAT",
 }
 
 // readObject notes -object. Objects that are not in the table are an error.
@@ -110,6 +111,7 @@ func (b *builder) readObject(arg string) error {
 		return usageErr("-object", arg, "there is an object %s already", id)
 	}
 	b.objects[id] = p
+	b.objectOrder = append(b.objectOrder, id)
 	return nil
 }
 
@@ -137,8 +139,14 @@ func (b *builder) readFwCfg(arg string) error {
 		}
 	}
 	item := FwCfgItem{Name: name, File: file}
-	if text != "" {
+	switch {
+	case text != "":
 		item.Data = []byte(text)
+	case b.opts.ReadFile != nil:
+		var err error
+		if item.Data, err = b.opts.ReadFile(file); err != nil {
+			return err
+		}
 	}
 	b.m.FwCfg = append(b.m.FwCfg, item)
 	return nil
@@ -162,7 +170,14 @@ var smbiosKeys = map[int][]string{
 func (b *builder) readSMBIOS(arg string) error {
 	p := parseProps(arg, "")
 	if file, ok := p.get("file"); ok {
-		b.m.SMBIOS.Entries = append(b.m.SMBIOS.Entries, SMBIOSEntry{File: file})
+		e := SMBIOSEntry{File: file}
+		if b.opts.ReadFile != nil {
+			var err error
+			if e.Content, err = b.opts.ReadFile(file); err != nil {
+				return err
+			}
+		}
+		b.m.SMBIOS.Entries = append(b.m.SMBIOS.Entries, e)
 		return nil
 	}
 	v, ok := p.get("type")
@@ -193,9 +208,20 @@ func (b *builder) readSMBIOS(arg string) error {
 	}
 	var fields []KeyValue
 	for _, kv := range p {
-		if kv.Key != "type" {
-			fields = append(fields, kv)
+		switch {
+		case kv.Key == "type":
+			continue
+		case t == 11 && kv.Key == "path" && b.opts.ReadFile != nil:
+			content, err := b.opts.ReadFile(kv.Value)
+			if err != nil {
+				return err
+			}
+			if bytes.IndexByte(content, 0) >= 0 {
+				return usageErr("-smbios", arg, "the content of %s holds a zero byte", kv.Value)
+			}
+			kv = KeyValue{"value", string(content)}
 		}
+		fields = append(fields, kv)
 	}
 	s.Fields[t] = append(s.Fields[t], fields...)
 	s.Entries = append(s.Entries, SMBIOSEntry{Type: t, Fields: fields})

@@ -46,6 +46,7 @@ var options = []option{
 	{"boot", true, (*builder).readBoot, "boot menu and order"},
 	{"uuid", true, (*builder).readUUID, "SMBIOS type 1"},
 	{"smbios", true, (*builder).readSMBIOS, "SMBIOS fields"},
+	{"acpitable", true, (*builder).readACPITable, "a table of the user's"},
 	{"fw_cfg", true, (*builder).readFwCfg, "fw_cfg files"},
 	{"no-hpet", false, func(b *builder, _ string) error { return b.removed("no-hpet", "hpet", Version{Major: 9}) }, "hpet=off"},
 	{"no-acpi", false, func(b *builder, _ string) error { return b.removed("no-acpi", "acpi", Version{Major: 9}) }, "acpi=off"},
@@ -66,7 +67,7 @@ var options = []option{
 	{"debugcon", true, nil, "isa-debugcon: an I/O port that no table names"},
 	{"vga", true, (*builder).readVGA, "display device"},
 	{"usb", false, func(b *builder, _ string) error { b.machine["usb"] = "on"; return nil }, "USB controllers of the chipset"},
-	{"usbdevice", true, func(b *builder, _ string) error { b.machine["usb"] = "on"; return nil }, "usb=on; USB devices are in no table"},
+	{"usbdevice", true, func(b *builder, _ string) error { b.machine["usb"], b.usbDevices = "on", true; return nil }, "usb=on; USB devices are in no table"},
 	{"drive", true, (*builder).readDrive, "disks: if=virtio makes a PCI device"},
 	{"hda", true, func(b *builder, a string) error { return b.addDrive("hda", a, 0) }, "a SATA disk"},
 	{"hdb", true, func(b *builder, a string) error { return b.addDrive("hdb", a, 1) }, "a SATA disk"},
@@ -92,7 +93,6 @@ var options = []option{
 	{"fdb", true, nil, "a floppy image: q35 has no floppy controller by itself"},
 
 	// Known, and out of reach.
-	refuse("acpitable", "adds a table of the user's to those of QEMU, which is not modelled"),
 	refuse("readconfig", "reads options from a file; give them on the command line"),
 	refuse("set", "changes other options by id; give the option itself"),
 	refuse("pflash", "a TD's firmware cannot be flash; use -bios"),

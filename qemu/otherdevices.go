@@ -22,19 +22,27 @@ var otherDevices = []deviceModel{
 	{Name: "pvpanic", Bus: onISA, Apply: addISA, Why: "a device in the DSDT"},
 	{Name: "isa-ipmi-kcs", Bus: onISA, Apply: addISA, Why: "a device in the DSDT"},
 	{Name: "isa-ipmi-bt", Bus: onISA, Apply: addISA, Why: "a device in the DSDT"},
-	{Name: "tpm-tis", Bus: onISA, Apply: func(d *deviceBuild) error { return setTPM(d, TPMTIS) }, Why: "TPM2 table and DSDT"},
+	{Name: "tpm-tis", Bus: onISA, Apply: func(d *deviceBuild) error {
+		if err := setTPM(d, TPMTIS); err != nil {
+			return err
+		}
+		return addISA(d)
+	}, Why: "TPM2 table and DSDT"},
 	{Name: "tpm-crb", Bus: onNone, Apply: func(d *deviceBuild) error { return setTPM(d, TPMCRB) }, Why: "TPM2 table and DSDT"},
 	{Name: "vmgenid", Bus: onNone, Apply: addVMGenID, Why: "SSDT"},
 	{Name: "vmcoreinfo", Bus: onNone, Why: "a fw_cfg file that firmware does not read"},
-	{Name: "ipmi-bmc-sim", Bus: onNone, Apply: checkBMC, Why: "the BMC behind an IPMI interface"},
-	{Name: "ipmi-bmc-extern", Bus: onNone, Apply: checkBMC, Why: "the BMC behind an IPMI interface"},
+	{Name: "ipmi-bmc-sim", Bus: onNone, Apply: addBMC, Why: "the BMC behind an IPMI interface"},
+	{Name: "ipmi-bmc-extern", Bus: onNone, Apply: addBMC, Why: "the BMC behind an IPMI interface"},
 	{Name: "intel-iommu", Bus: onSystem, Apply: addIntelIOMMU, Why: "DMAR table"},
 	{Name: "loader", Bus: onNone, Apply: refuseDevice("puts a file into the guest's memory, which is not modelled")},
-	{Name: "amd-iommu", Bus: onSystem, Apply: refuseDevice("the IVRS table is not modelled")},
-	{Name: "pc-dimm", Bus: onNone, Apply: refuseDevice("memory that is plugged in at start is not modelled")},
-	{Name: "nvdimm", Bus: onNone, Apply: refuseDevice("the NFIT table of a present NVDIMM is not modelled")},
-	{Name: "virtio-mem-pci", Bus: onNone, Apply: refuseDevice("the memory range that it takes is not modelled")},
-	{Name: "virtio-pmem-pci", Bus: onNone, Apply: refuseDevice("the memory range that it takes is not modelled")},
+	{Name: "amd-iommu", Bus: onSystem, Apply: addAMDIOMMU, Why: "a PCI function and the IVRS table"},
+	{Name: "pc-dimm", Bus: onNone, Apply: addDIMM, Why: "no table names it; it moves NVDIMMs"},
+	{Name: "nvdimm", Bus: onNone, Apply: addDIMM, Why: "NFIT and SRAT tables"},
+	{Name: "pxb-cxl", Bus: onNone, Apply: refuseDevice("CXL host bridges are not modelled")},
+	{Name: "cxl-rp", Bus: onNone, Apply: refuseDevice("CXL ports are not modelled")},
+	{Name: "cxl-type3", Bus: onNone, Apply: refuseDevice("CXL memory is not modelled")},
+	{Name: "smbus-ipmi", Bus: onI2C, Apply: addSMBusIPMI, Why: "a device in the DSDT, SMBIOS type 38"},
+	{Name: "vmclock", Since: Version{Major: 10}, Bus: onNone, Apply: addVMClock, Why: "SSDT"},
 	{Name: "sgx-epc", Bus: onNone, Apply: refuseDevice("SGX memory is not modelled")},
 	{Name: "ramfb", Bus: onSystem, Why: "a fw_cfg file that is not measured"},
 	{Name: "vmbus-bridge", Bus: onSystem, Apply: refuseDevice("Hyper-V's VMBus is not modelled")},
@@ -71,11 +79,17 @@ func addISA(d *deviceBuild) error {
 	return nil
 }
 
-// checkBMC refuses a BMC whose address is not the default: SMBIOS type 38 of its interface shows it.
-func checkBMC(d *deviceBuild) error {
-	if a := d.props.str("slave_addr"); a != "" {
-		return unsupportedErr(d.option, d.arg, "slave_addr=%s is not modelled", a)
+// addBMC notes the address of a BMC on its bus, which SMBIOS type 38 of its interface shows.
+func addBMC(d *deviceBuild) error {
+	const defaultAddress = 0x20
+	n, err := d.number("slave_addr", defaultAddress, 255)
+	if err != nil {
+		return err
 	}
+	if d.b.m.BMCs == nil {
+		d.b.m.BMCs = map[string]uint8{}
+	}
+	d.b.m.BMCs[d.id] = uint8(n)
 	return nil
 }
 
@@ -111,9 +125,6 @@ func setTPM(d *deviceBuild, kind TPMKind) error {
 		return d.usage("there is a TPM already")
 	}
 	d.b.m.TPM = kind
-	if kind == TPMTIS {
-		return addISA(d) // the DSDT has it among the ISA devices, in their order
-	}
 	return nil
 }
 
@@ -131,34 +142,21 @@ func addVMGenID(d *deviceBuild) error {
 	return nil
 }
 
-// addIntelIOMMU notes the IOMMU that the DMAR table describes. Its address width is 39 bits up to pc-q35-9.1, then 48.
-// Follows QEMU 10.2, hw/i386/intel_iommu.c and hw/i386/pc.c, pc_compat_9_1.
-func addIntelIOMMU(d *deviceBuild) error {
-	m := d.b.m
-	if m.IOMMU.Kind != NoIOMMU {
-		return d.usage("there is an IOMMU already")
+// addVMClock notes the clock page.
+func addVMClock(d *deviceBuild) error {
+	if d.b.m.VMClock {
+		return d.usage("there is a vmclock already")
 	}
-	def := uint64(48)
-	if m.MachineVersion.Less(Version{Major: 9, Minor: 2}) {
-		def = 39
-	}
-	n, err := d.number("aw-bits", def, 57)
-	if err != nil {
-		return err
-	}
-	if n != 39 && n != 48 && n != 57 {
-		return d.usage("aw-bits=%d: expects 39, 48 or 57", n)
-	}
-	m.IOMMU = IOMMU{Kind: IntelIOMMU, AWBits: int(n), Props: d.props.asMap()}
+	d.b.m.VMClock = true
 	return nil
 }
 
-// addVirtioIOMMU notes the IOMMU that the VIOT table describes.
-func addVirtioIOMMU(d *deviceBuild) error {
-	m := d.b.m
-	if m.IOMMU.Kind != NoIOMMU {
-		return d.usage("there is an IOMMU already")
+// addSMBusIPMI notes an IPMI interface on the SMBus.
+func addSMBusIPMI(d *deviceBuild) error {
+	n, err := d.number("address", 0, 127)
+	if err != nil {
+		return err
 	}
-	m.IOMMU = IOMMU{Kind: VirtioIOMMU, Device: d.dev, Props: d.props.asMap()}
+	d.b.m.SMBusIPMI = append(d.b.m.SMBusIPMI, SMBusIPMI{Address: uint8(n), BMC: d.props.str("bmc")})
 	return nil
 }

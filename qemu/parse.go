@@ -21,6 +21,9 @@ type ParseOptions struct {
 	// BARs gives the base address registers of devices that QEMU only passes on, like vfio-pci, by device id or,
 	// without id, by the address of the host device.
 	BARs map[string][]BAR
+	// ReadFile, where set, reads the files that options name and whose content the guest sees: -acpitable, -smbios and
+	// -fw_cfg file=. Without it their content is left open. Its errors are returned as they are.
+	ReadFile func(path string) ([]byte, error)
 }
 
 // CPUID is what SMBIOS carries of a processor.
@@ -31,34 +34,40 @@ type builder struct {
 	opts ParseOptions
 	m    *Machine
 
-	machine    map[string]string // -machine and the options that are short for its properties
-	boot       props
-	smp        props
-	memory     props
-	cpu        string
-	accel      string
-	nodefaults bool
-	net        bool // a -netdev, -nic or -net was given
-	vga        string
-	hasVGA     bool
-	numa       []props
-	numaArgs   []string
-	objects    map[string]props // by id
-	globals    []global
-	devices    []deviceOption // in the order in which QEMU makes them
-	jsonDevs   []deviceOption // JSON devices, which QEMU makes last
-	drives     []drive
-	nics       []nic
-	nets       []nic
-	serials    []string
-	parallels  []string
-	ids        map[string]bool
-	boots      []bootEntry
-	buses      []*bus // every bus that a device can be put on
-	serialUsed map[int]bool
-	serialNext int
-	order      int                  // PCI functions made so far
-	chassis    map[[2]uint64]string // which port has which chassis and slot number
+	machine     map[string]string // -machine and the options that are short for its properties
+	boot        props
+	smp         props
+	memory      props
+	cpu         string
+	accel       string
+	nodefaults  bool
+	net         bool // a -netdev, -nic or -net was given
+	usbDevices  bool // -usbdevice was given
+	vga         string
+	hasVGA      bool
+	numa        []props
+	numaArgs    []string
+	objects     map[string]props // by id
+	globals     []global
+	devices     []deviceOption // in the order in which QEMU makes them
+	jsonDevs    []deviceOption // JSON devices, which QEMU makes last
+	drives      []drive
+	nics        []nic
+	nets        []nic
+	serials     []string
+	parallels   []string
+	objectOrder []string // ids of objects, as on the command line
+	ids         map[string]bool
+	idOrder     []string        // ids of devices in the order in which QEMU makes them
+	backendUsed map[string]bool // memory backends that a device has
+	plugged     []plugged       // in the area for memory hotplug, by address
+	slots       []bool          // of memory, those that are taken
+	boots       []bootEntry
+	buses       []*bus // every bus that a device can be put on
+	serialUsed  map[int]bool
+	serialNext  int
+	order       int                  // PCI functions made so far
+	chassis     map[[2]uint64]string // which port has which chassis and slot number
 }
 
 // A global is -global driver.property=value.
@@ -89,7 +98,8 @@ func ParseArgs(args []string, release string, opts ParseOptions) (*Machine, erro
 	// The order is QEMU's: machine, topology, memory, CPUs, built-in devices, then the user's.
 	for _, step := range []func() error{
 		b.resolveMachine, b.resolveTopology, b.resolveMemory, b.resolveCPU, b.resolveNUMA, b.resolveGlobals,
-		b.resolveBoot, b.bootKernel, b.resolveDrives, b.buildBuiltIn, b.buildDevices, b.finish,
+		b.resolveBoot, b.bootKernel, b.resolveDrives, b.buildBuiltIn, b.buildDevices, b.resolveNVDIMMs,
+		b.resolveInitiators, b.finish,
 	} {
 		if err := step(); err != nil {
 			return nil, err

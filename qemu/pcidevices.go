@@ -89,9 +89,11 @@ var pciDevices = []deviceModel{
 	{Name: "pci-serial", Bus: onPCI, BARs: []BAR{io(0, 8)}},
 	{Name: "pci-serial-2x", Bus: onPCI, BARs: []BAR{io(0, 0x10)}},
 	{Name: "pci-serial-4x", Bus: onPCI, BARs: []BAR{io(0, 0x20)}},
-	{Name: "pci-ipmi-kcs", Bus: onPCI, BARs: []BAR{io(0, 8)}},
-	{Name: "pci-ipmi-bt", Bus: onPCI, BARs: []BAR{io(0, 8)}},
+	{Name: "pci-ipmi-kcs", Bus: onPCI, BARs: []BAR{io(0, 8)}, Apply: checkPCIIPMI},
+	{Name: "pci-ipmi-bt", Bus: onPCI, BARs: []BAR{io(0, 8)}, Apply: checkPCIIPMI},
 	{Name: "tpci200", Bus: onPCI, BARs: []BAR{mem32(0, 0x80), io(1, 0x80), mem32(2, 0x100), mem32(3, 0x400), mem32(4, 0x2000000), mem32(5, 0x1000000)}},
+	amdFunction,
+	{Name: "acpi-erst", Bus: onPCI, Size: erstBARs, Apply: addERST},
 	{Name: "vfio-pci", Bus: onPCI, Size: vfioBARs},
 	{Name: "vfio-pci-nohotplug", Bus: onPCI, Size: vfioBARs, Fixed: true},
 }
@@ -172,4 +174,31 @@ func vfioBARs(d *deviceBuild) ([]BAR, error) {
 	}
 	return nil, &OptionError{Option: d.option, Arg: d.arg, Msg: "the BARs of a device passed on from the host are not on the command line",
 		Hint: "give them with --bar, from lspci -vv on the host", Err: ErrUnsupported}
+}
+
+// erstBARs are the registers and the exchange buffer of a record. Follows QEMU 10.2, hw/acpi/erst.c, erst_realizefn.
+func erstBARs(d *deviceBuild) ([]BAR, error) {
+	const defaultRecord = 8192
+	n, err := d.number("record_size", defaultRecord, 1<<31)
+	if err != nil {
+		return nil, err
+	}
+	if n&(n-1) != 0 || n < 4096 {
+		return nil, d.usage("record_size=%d is no power of two from 4096 on", n)
+	}
+	return []BAR{mem32(0, 0x10), mem32(1, n)}, nil
+}
+
+// addERST notes the device that the ERST table describes.
+func addERST(d *deviceBuild) error {
+	if d.b.m.ERST != nil {
+		return d.usage("there is an acpi-erst already")
+	}
+	d.b.m.ERST = d.dev
+	return nil
+}
+
+// checkPCIIPMI refuses releases whose SMBIOS tables may or may not have the interface.
+func checkPCIIPMI(d *deviceBuild) error {
+	return d.b.unseen(d.option, d.arg, Version{Major: 10}, Version{Major: 10, Minor: 2})
 }

@@ -30,6 +30,8 @@ var virtioDevices = virtioRows(
 	virtioRow{"virtio-sound", nil, 0, modernOnly},
 	virtioRow{"virtio-gpu", nil, 0, modernOnly},
 	virtioRow{"virtio-iommu", nil, 0, modernOnly},
+	virtioRow{"virtio-mem", nil, 0, modernOnly},
+	virtioRow{"virtio-pmem", nil, 0, modernOnly},
 )
 
 // A legacy says whether a virtio device has the legacy interface.
@@ -75,6 +77,8 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 				m.Fixed = true
 			case "virtio-iommu":
 				m.Apply, m.Fixed = addVirtioIOMMU, true
+			case "virtio-mem", "virtio-pmem":
+				m.Apply = addVirtioMemory
 			}
 			out = append(out, m)
 		}
@@ -284,8 +288,13 @@ func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
 	case "vhost-user-fs":
 		def, err = queues("num-request-queues", 1)
 		def += 2
-	case "virtio-iommu":
+	case "virtio-iommu", "virtio-pmem":
 		def = 0
+	case "virtio-mem":
+		def = 2
+		if old.Less(Version{Major: 10}) {
+			def = 0
+		}
 	default:
 		def = 2
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/tdxkit/tdxkit/qemu"
 )
 
-// An ipmiDevice is an IPMI interface on the ISA bus.
+// An ipmiDevice is an IPMI interface.
 type ipmiDevice struct {
 	kind  uint8  // Interface Type
 	slave uint8  // I2C Target Address of the management controller
@@ -20,24 +20,56 @@ type ipmiDevice struct {
 var defaultIPMI = map[string]ipmiDevice{
 	"isa-ipmi-kcs": {kind: 1, slave: 0x20, port: 0xca2, irq: 5},
 	"isa-ipmi-bt":  {kind: 3, slave: 0x20, port: 0xe4, irq: 5},
+	// Those on PCI are described before firmware gives them a port.
+	"pci-ipmi-kcs": {kind: 1, slave: 0x20},
+	"pci-ipmi-bt":  {kind: 3, slave: 0x20},
 }
 
-// ipmiDevices returns m's IPMI interfaces. It refuses those whose description is not known: on PCI and SMBus, and with
-// more than one.
+// ipmiDevices returns m's IPMI interface. It refuses machines with more than one.
 func ipmiDevices(m *qemu.Machine) ([]ipmiDevice, error) {
 	var found []ipmiDevice
+	add := func(driver, bmc string, dev ipmiDevice) error {
+		if len(found) > 0 {
+			return unsupportedIPMI(driver)
+		}
+		if address, ok := m.BMCs[bmc]; ok {
+			dev.slave = address
+		}
+		found = append(found, dev)
+		return nil
+	}
 	for _, d := range m.ISA {
 		if !strings.Contains(d.Driver, "ipmi") || strings.HasPrefix(d.Driver, "ipmi-bmc") {
 			continue
 		}
 		dev, ok := defaultIPMI[d.Driver]
-		if !ok || len(found) > 0 || !dev.place(d.Props) {
+		if !ok || !dev.place(d.Props) {
 			return nil, unsupportedIPMI(d.Driver)
 		}
-		found = append(found, dev)
+		if err := add(d.Driver, d.Props["bmc"], dev); err != nil {
+			return nil, err
+		}
 	}
-	return found, pciIPMI(m.Root)
+	for _, i := range m.SMBusIPMI {
+		if err := add("smbus-ipmi", i.BMC, ipmiDevice{kind: ssif, slave: 0x20, port: uint32(i.Address) << 1}); err != nil {
+			return nil, err
+		}
+	}
+	err := pciIPMI(m.Root, func(d *qemu.PCIDevice) error {
+		dev, ok := defaultIPMI[d.Driver]
+		if !ok {
+			return unsupportedIPMI(d.Driver)
+		}
+		if m.Traits.SMBIOSNoPCIIPMI {
+			return nil
+		}
+		return add(d.Driver, d.Props["bmc"], dev)
+	})
+	return found, err
 }
+
+// ssif is the interface type of IPMI on the SMBus, which is in no address space.
+const ssif = 4
 
 // place takes the interface's port and interrupt from its properties, and reports whether they are numbers.
 func (d *ipmiDevice) place(props map[string]string) bool {
@@ -58,19 +90,21 @@ func (d *ipmiDevice) place(props map[string]string) bool {
 	return true
 }
 
-// pciIPMI refuses IPMI interfaces on bus and below.
-func pciIPMI(bus *qemu.Bus) error {
+// pciIPMI calls yield for each IPMI interface on a bus and below.
+func pciIPMI(bus *qemu.Bus, yield func(*qemu.PCIDevice) error) error {
 	if bus == nil {
 		return nil
 	}
 	for _, d := range bus.Devices {
 		if strings.Contains(d.Driver, "ipmi") {
-			return unsupportedIPMI(d.Driver)
+			if err := yield(d); err != nil {
+				return err
+			}
 		}
-		if err := pciIPMI(d.Bridge); err != nil {
+		if err := pciIPMI(d.Bridge, yield); err != nil {
 			return err
 		}
-		if err := pciIPMI(d.ExtraRoot); err != nil {
+		if err := pciIPMI(d.ExtraRoot, yield); err != nil {
 			return err
 		}
 	}
@@ -79,6 +113,6 @@ func pciIPMI(bus *qemu.Bus) error {
 
 func unsupportedIPMI(driver string) error {
 	return &qemu.OptionError{Option: "-device", Arg: driver,
-		Msg: "its SMBIOS type 38 structure is known only for one isa-ipmi-kcs or isa-ipmi-bt",
+		Msg: "its SMBIOS type 38 structure is known only for one interface",
 		Err: qemu.ErrUnsupported}
 }

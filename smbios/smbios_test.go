@@ -124,8 +124,12 @@ func TestBuildRejects(t *testing.T) {
 		{"file for a type that fields gave", plain(qemu.SMBIOSEntry{Type: 1}, qemu.SMBIOSEntry{File: "t.bin", Content: structure(1, 27, 1, nil)}), qemu.ErrUsage, "type 1"},
 		{"IPMI on SMBus", change(func(m *qemu.Machine) { m.ISA = []qemu.ISADevice{{Driver: "smbus-ipmi"}} }), qemu.ErrUnsupported, "smbus-ipmi"},
 		{"IPMI on PCI behind a port", change(func(m *qemu.Machine) {
-			m.Root = &qemu.Bus{Devices: []*qemu.PCIDevice{{Bridge: &qemu.Bus{Devices: []*qemu.PCIDevice{{Driver: "pci-ipmi-bt"}}}}}}
-		}), qemu.ErrUnsupported, "pci-ipmi-bt"},
+			m.Root = &qemu.Bus{Devices: []*qemu.PCIDevice{{Bridge: &qemu.Bus{Devices: []*qemu.PCIDevice{{Driver: "pci-ipmi-none"}}}}}}
+		}), qemu.ErrUnsupported, "pci-ipmi-none"},
+		{"two IPMI interfaces", change(func(m *qemu.Machine) {
+			m.ISA = []qemu.ISADevice{{Driver: "isa-ipmi-bt"}}
+			m.SMBusIPMI = []qemu.SMBusIPMI{{}}
+		}), qemu.ErrUnsupported, "smbus-ipmi"},
 		{"IPMI port", change(func(m *qemu.Machine) {
 			m.ISA = []qemu.ISADevice{{Driver: "isa-ipmi-bt", Props: map[string]string{"ioport": "x"}}}
 		}), qemu.ErrUnsupported, "isa-ipmi-bt"},

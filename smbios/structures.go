@@ -301,8 +301,12 @@ func (b *builder) ipmi() {
 		b.u8(0x04, o.kind)
 		b.u8(0x05, 0x20) // IPMI Specification Revision 2.0, in BCD
 		b.u8(0x06, o.slave)
-		b.u64(0x08, uint64(o.port)|1) // Base Address, in I/O space
-		b.u8(0x10, 1)                 // level-triggered
+		base := uint64(o.port)
+		if o.kind != ssif {
+			base |= 1 // in I/O space
+		}
+		b.u64(0x08, base)
+		b.u8(0x10, 1) // level-triggered
 		b.u8(0x11, o.irq)
 		b.end()
 	}

@@ -115,8 +115,17 @@ func QWordMemory(access MemoryAccess, r Range) Term {
 
 // QWordMemoryLen is QWordMemory with a length that does not follow from the range.
 func QWordMemoryLen(access MemoryAccess, r Range, length uint64) Term {
+	return qwordMemory(access, 0, r, length)
+}
+
+// QWordMemoryGrain is QWordMemory with a granularity.
+func QWordMemoryGrain(access MemoryAccess, grain uint64, r Range) Term {
+	return qwordMemory(access, grain, r, r.Len())
+}
+
+func qwordMemory(access MemoryAccess, grain uint64, r Range, length uint64) Term {
 	d := []byte{0x8a, 0x2b, 0, typeMemory, fixedRange, byte(access)}
-	for _, v := range [5]uint64{0, r.Min, r.Max, 0, length} {
+	for _, v := range [5]uint64{grain, r.Min, r.Max, 0, length} {
 		d = binary.LittleEndian.AppendUint64(d, v)
 	}
 	return Term(d)
@@ -143,4 +152,16 @@ func dwordLen(kind, flags byte, r Range, length uint32) Term {
 		d = binary.LittleEndian.AppendUint32(d, v)
 	}
 	return Term(d)
+}
+
+// I2CSerialBus returns the descriptor of a device at an address on the I2C bus that source names, a device that is driven
+// at 100 kHz (6.4.3.8.2.1).
+func I2CSerialBus(address uint16, source string) Term {
+	const fixed = 6 + 9 // of the bus and of the descriptor behind its length
+	d := []byte{0x8e}
+	d = binary.LittleEndian.AppendUint16(d, uint16(fixed+len(source)+1))
+	d = append(d, 1, 0, 1, 0, 0, 0, 1, 6, 0)
+	d = binary.LittleEndian.AppendUint32(d, 100_000)
+	d = binary.LittleEndian.AppendUint16(d, address)
+	return Term(append(append(d, source...), 0))
 }

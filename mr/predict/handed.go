@@ -36,7 +36,7 @@ func presentACPI(m *qemu.Machine) (*acpi.Blobs, error) {
 	if err != nil {
 		return nil, err
 	}
-	window, err := pcibus.Window64(guest, pcibus.Stable202308)
+	window, err := pcibus.Window64(guest, pcibus.Stable202505)
 	if err != nil {
 		return nil, err
 	}

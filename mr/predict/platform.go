@@ -3,7 +3,6 @@ package predict
 import (
 	"github.com/tdxkit/tdxkit/acpi"
 	"github.com/tdxkit/tdxkit/kernel"
-	"github.com/tdxkit/tdxkit/ovmf"
 	"github.com/tdxkit/tdxkit/ovmf/pcibus"
 	"github.com/tdxkit/tdxkit/qemu"
 )
@@ -31,26 +30,54 @@ func (p *platform) acpi() (*acpi.Blobs, error) {
 	return acpi.Build(p.machine, acpi.Chipset{PMBase: pmBase, PCIEXBAR: p.profile.ECAMBase, Functions: placed})
 }
 
-// generations are pcibus's names for the firmware's rules of the 64-bit window.
-var generations = map[ovmf.WindowRule]pcibus.Generation{
-	ovmf.WindowDynamic:  pcibus.Stable202211,
-	ovmf.WindowClamp46:  pcibus.Stable202308,
-	ovmf.WindowPaging57: pcibus.Stable202308,
+// generations are the spans of releases that choose the window for 64-bit PCI resources alike, newest first.
+var generations = []struct {
+	since      Release
+	generation pcibus.Generation
+}{
+	{202505, pcibus.Stable202505},
+	{202308, pcibus.Stable202308},
+	{202302, pcibus.Stable202302},
+	{202211, pcibus.Stable202211},
+	{0, pcibus.Classic},
+}
+
+// window is where the firmware puts 64-bit PCI resources. The releases that the profile allows must agree on it, but
+// for their names.
+func (p *platform) window() (pcibus.Window, error) {
+	guest, err := pcibus.GuestOf(p.machine)
+	if err != nil {
+		return pcibus.Window{}, unknown("%v", err)
+	}
+	var first *pcibus.Window
+	before := Release(0) // the release that ends the span; 0 for the newest span
+	for _, g := range generations {
+		inSpan := p.profile.between.since(g.since) != No && (before == 0 || p.profile.between.since(before) != Yes)
+		before = g.since
+		if !inSpan {
+			continue
+		}
+		w, err := pcibus.Window64(guest, g.generation)
+		if err != nil {
+			return pcibus.Window{}, unknown("%v", err)
+		}
+		if first == nil {
+			first = &w
+		} else if w.Base != first.Base || w.Size != first.Size {
+			return pcibus.Window{}, unknown("where the firmware puts 64-bit PCI resources is not known: %s", p.profile.ask())
+		}
+	}
+	if first == nil || p.profile.between == (interval{}) {
+		return pcibus.Window{}, unknown("where the firmware puts 64-bit PCI resources is not known: %s", p.profile.ask())
+	}
+	return *first, nil
 }
 
 // placePCI gives addresses to the PCI functions as the firmware does.
 func (p *platform) placePCI() (pcibus.Placement, error) {
-	generation, ok := generations[p.profile.Window]
-	if !ok {
-		return nil, unknown("where the firmware puts 64-bit PCI resources is not known: %s", p.profile.ask())
-	}
-	guest, err := pcibus.GuestOf(p.machine)
+	window, err := p.window()
 	if err != nil {
-		return nil, unknown("%v", err)
-	}
-	window, err := pcibus.Window64(guest, generation)
-	if err != nil {
-		return nil, unknown("%v", err)
+		return nil, err
 	}
 	placed, err := pcibus.Place(p.machine, window)
 	if err != nil {

@@ -199,7 +199,7 @@ func TestProfile(t *testing.T) {
 	both := func(p Profile) *Profile { return &p }
 	p0 := Profile{Measures: Yes, IntelTdx: No, BootVariablesInRTMR1: No, SeparatorInRTMR1: Yes, ACPI: Yes, FwCfg: Yes, SMBIOS: Yes,
 		NamedBlobs: Yes, InitrdFirst: Yes, BootManagerMenu: Yes, FirmwareSetup: Yes, UiApp: Yes, SecureBoot: No, PKEnrolled: No,
-		ECAMBase: 0xe0000000, Window: ovmf.WindowPaging57}
+		ECAMBase: 0xe0000000}
 	older := p0
 	older.FwCfg, older.SMBIOS, older.InitrdFirst, older.BootManagerMenu, older.FirmwareSetup = No, No, No, No, No
 	tdx := p0
@@ -214,8 +214,8 @@ func TestProfile(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := *got
-		g.Releases, g.Newer = "", false
-		if diff := cmp.Diff(want, &g); diff != "" {
+		g.Releases, g.Newer, g.between = "", false, interval{}
+		if diff := cmp.Diff(want, &g, cmp.AllowUnexported(Profile{}, interval{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -270,6 +270,18 @@ func TestNotes(t *testing.T) {
 		}
 		if len(r.Notes) != tc.want {
 			t.Errorf("%s, release %d: notes %q, want %d", tc.firmware, tc.release, r.Notes, tc.want)
+		}
+	}
+}
+
+// TestEDK2ChangesSorted holds the table to its order, newest first.
+func TestEDK2ChangesSorted(t *testing.T) {
+	for i, c := range EDK2Changes() {
+		if i > 0 && c.Since > edk2Changes[i-1].Since {
+			t.Errorf("%s of %s follows %s of %s", c.ID, c.Since, edk2Changes[i-1].ID, edk2Changes[i-1].Since)
+		}
+		if c.ID == "" || c.Told == "" || c.Cite == "" || (c.fact == nil) != (c.Told == "release") {
+			t.Errorf("%s: told by %q, cite %q", c.ID, c.Told, c.Cite)
 		}
 	}
 }

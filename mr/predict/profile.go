@@ -48,8 +48,9 @@ type Profile struct {
 	SecureBoot           Answer // built with Secure Boot
 	PKEnrolled           Answer // the variable store has a platform key
 
-	ECAMBase uint64          // PCIEXBAR as the firmware programs it; 0 is unknown
-	Window   ovmf.WindowRule // where it puts 64-bit BARs
+	ECAMBase uint64 // PCIEXBAR as the firmware programs it; 0 is unknown
+
+	between interval // the releases that are possible, for what only they tell
 }
 
 // ask is the hint for a register that the release decides.
@@ -80,14 +81,18 @@ var edk2Changes = []EDK2Change{
 		func(f *ovmf.Facts) ovmf.Fact { return f.BootManagerMenu }, func(p *Profile) *Answer { return &p.BootManagerMenu }},
 	{"boot-option.firmware-setup", 202505, "string in BdsDxe", "d433b4c8e4, OvmfPkg/Library/PlatformBootManagerLib",
 		func(f *ovmf.Facts) ovmf.Fact { return f.FirmwareSetupName }, func(p *Profile) *Answer { return &p.FirmwareSetup }},
+	{"pci.window-size", 202505, "release", "OvmfPkg/Library/PlatformInitLib/MemDetect.c: opt/ovmf/X-PciMmio64Mb holds", nil, nil},
 	{"kernel.named-blobs", 202502, "string in QemuKernelLoaderFsDxe", "20df7c42bd, OvmfPkg/QemuKernelLoaderFsDxe",
 		func(f *ovmf.Facts) ovmf.Fact { return f.NamedBlobs }, func(p *Profile) *Answer { return &p.NamedBlobs }},
 	{"separator.rtmr1", 202411, "release", "efaf8931bb, OvmfPkg/Tcg/TdTcg2Dxe", nil,
 		func(p *Profile) *Answer { return &p.SeparatorInRTMR1 }},
+	{"pci.window-46-bits", 202308, "release", "OvmfPkg/Library/PlatformInitLib/MemDetect.c", nil, nil},
+	{"pci.ecam-0xe0000000", 202305, "release", "OvmfPkg, PcdPciExpressBaseAddress", nil, nil},
 	{"rtmr0.acpi", 202302, "string in QemuFwCfgAcpiPlatform", "935343cf16, OvmfPkg/AcpiPlatformDxe",
 		func(f *ovmf.Facts) ovmf.Fact { return f.ACPIData }, func(p *Profile) *Answer { return &p.ACPI }},
 	{"separator.rtmr0", 202302, "release", "e0dcfb31fb, OvmfPkg/Tcg/TdTcg2Dxe", nil, nil},
 	{"boot-variables.rtmr0", 202302, "release", "e0dcfb31fb, OvmfPkg/Tcg/TdTcg2Dxe", nil, nil},
+	{"pci.window-top-eighth", 202211, "release", "OvmfPkg/Library/PlatformInitLib/MemDetect.c", nil, nil},
 }
 
 // EDK2Changes returns the table, for documents.
@@ -142,7 +147,13 @@ func newProfile(f *ovmf.Facts, release Release) (*Profile, error) {
 	p.PKEnrolled = Answer(f.PKEnrolled.Value)
 	p.BootVariablesInRTMR1 = between.since(202302).not()
 	p.SeparatorInRTMR1 = or(p.SeparatorInRTMR1, p.BootVariablesInRTMR1)
-	p.ECAMBase, p.Window = f.PCIExBar, f.Window
+	p.between = between
+	switch between.since(202305) { // PcdPciExpressBaseAddress in OvmfPkg/OvmfPkgX64.dsc and IntelTdx/IntelTdxX64.dsc
+	case Yes:
+		p.ECAMBase = 0xe0000000
+	case No:
+		p.ECAMBase = 0xb0000000
+	}
 	return p, nil
 }
 

@@ -322,6 +322,9 @@ func (p *placer) bridge(n *needs, d *qemu.PCIDevice, next *int, depth int) error
 	if err != nil {
 		return err
 	}
+	if d.NoIO && p.low && len(kids.io) > 0 {
+		return fmt.Errorf("pcibus: %s (id=%s): io-reserve=0, and something behind it wants I/O addresses: %w", d.Driver, d.ID, ErrUnsupported)
+	}
 	f.Subordinate = uint8(*next)
 	p.out[d] = f
 	window := func(dst *[]*node, kind nodeKind, kids []*node, unit uint64) {

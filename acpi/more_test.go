@@ -1,0 +1,97 @@
+package acpi_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tdxkit/tdxkit/acpi"
+	"github.com/tdxkit/tdxkit/fixtures"
+	"github.com/tdxkit/tdxkit/ovmf/pcibus"
+	"github.com/tdxkit/tdxkit/qemu"
+)
+
+// moreReleases are the releases of the archive more, by folder.
+var moreReleases = map[string]string{"7.2": "7.2.22", "10.0.2": "10.0.2", "10.0.13": "10.0.13", "11.1.3": "11.1.3"}
+
+// TestMore does as TestCorpus for what fewer machines have: HMAT, IOMMUs of all kinds, memory devices, user tables, and
+// the boot order of further devices.
+func TestMore(t *testing.T) {
+	archive := filepath.Join(fixtures.Dir(), "acpi", "more.tar.zst")
+	files := fixtures.Tar(t, archive)
+	read := func(path string) ([]byte, error) {
+		if b, ok := files["files/"+path]; ok {
+			return b, nil
+		}
+		return nil, fmt.Errorf("there is no %s in the archive", path)
+	}
+	cases, names := fixtures.Cases(t, archive)
+	equal := map[string]int{}
+	for _, name := range names {
+		folder, _, _ := strings.Cut(name, "/")
+		release, ok := moreReleases[folder]
+		if !ok {
+			t.Fatalf("%s: the release is not known", name)
+		}
+		var c struct {
+			config
+			Small map[string]string `json:"fw_cfg_small"`
+		}
+		if err := json.Unmarshal(cases[name]["config.json"], &c); err != nil {
+			t.Fatal(err)
+		}
+		m, err := qemu.ParseArgs(c.Args, release, qemu.ParseOptions{ReadFile: read})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		p, err := pcibus.Place(m, pcibus.Window{Base: number(t, c.Firmware.Base), Size: number(t, c.Firmware.Size)})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		b, err := acpi.Build(m, acpi.Chipset{PMBase: uint32(number(t, c.Firmware.PMBASE)), PCIEXBAR: number(t, c.Firmware.PCIEXBAR), Functions: p})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		diff := difference("tables", b.Tables, cases[name]["tables.bin"])
+		diff += difference("loader", b.Loader, cases[name]["loader.bin"]) + difference("rsdp", b.RSDP, cases[name]["rsdp.bin"])
+		for item, text := range c.Small {
+			want, err := hex.DecodeString(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch item {
+			case "bootorder":
+				diff += difference(item, m.BootOrder(), want)
+			case "etc/reserved-memory-end":
+				diff += difference(item, itemOf(t, m, item), want)
+			}
+		}
+		if diff != "" {
+			t.Errorf("%s: got, want:\n%s", name, diff)
+			continue
+		}
+		equal[folder]++
+	}
+	t.Logf("equal to real QEMU's, by release: %v of %d", equal, len(names))
+}
+
+// itemOf returns a fw_cfg item that firmware may measure.
+func itemOf(t *testing.T, m *qemu.Machine, name string) []byte {
+	t.Helper()
+	items, err := m.MeasuredFwCfg()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range items {
+		if i.Name == name {
+			return i.Data
+		}
+	}
+	return nil
+}
