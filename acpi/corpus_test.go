@@ -171,7 +171,12 @@ var firmwareGeneration = map[string]pcibus.Generation{
 // TestBooted compares with what real firmware downloaded from real QEMU: nothing of the placement is given, not even the
 // window.
 func TestBooted(t *testing.T) {
-	cases, names := fixtures.Cases(t, filepath.Join(fixtures.Dir(), "acpi", "booted.tar.zst"))
+	testBooted(t, "booted.tar.zst")
+}
+
+// testBooted compares the boots of an archive.
+func testBooted(t *testing.T, archive string) {
+	cases, names := fixtures.Cases(t, filepath.Join(fixtures.Dir(), "acpi", archive))
 	for _, name := range names {
 		files := cases[name]
 		var c struct {

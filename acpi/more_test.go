@@ -95,3 +95,37 @@ func itemOf(t *testing.T, m *qemu.Machine, name string) []byte {
 	}
 	return nil
 }
+
+// TestBootedMore does as TestBooted for what needs firmware to have placed BARs below 4 GiB, and for memory that CXL
+// reserves.
+func TestBootedMore(t *testing.T) {
+	testBooted(t, "booted-more.tar.zst")
+}
+
+// TestNamedHostDevices builds the dstack host's machine with its GPU named, as a user does who has the host's command
+// line: the tables are those of the TD there.
+func TestNamedHostDevices(t *testing.T) {
+	const port = " -device pcie-root-port,id=pci.1,bus=pcie.0,chassis=1 -device vfio-pci,host=41:00.0,bus=pci.1,id=gpu0 "
+	const globals = "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off -global q35-pcihost.pci-hole64-size=0x100000000000"
+	args := strings.Fields(machine(16, "64G", dstackDevices+port+globals))
+	for _, d := range qemu.HostDevices() {
+		if !strings.HasPrefix(d.Name, "nvidia-h") {
+			continue
+		}
+		m, err := qemu.ParseArgs(args, "9.2.1", qemu.ParseOptions{HostDevices: map[string]string{"gpu0": d.Name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := pcibus.Place(m, tdWindow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := acpi.Build(m, acpi.Chipset{PMBase: 0x600, PCIEXBAR: 0xe0000000, Functions: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := digest(b.Tables); got != "abfb2256644b5786eefdcb92303d2008c36cb9500d98997e215ef5080745d4bf2e5b3629090918e193e7f05b173d48c5" {
+			t.Errorf("%s: the tables' digest is %s", d.Name, got)
+		}
+	}
+}

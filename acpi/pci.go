@@ -19,7 +19,7 @@ func (s *state) numberBelow(bus *qemu.Bus, plugs func(*qemu.PCIDevice) bool) {
 		switch {
 		case d.ExtraRoot != nil:
 			// ACPI leaves these to the ports' own hotplug, and numbers them all the same.
-			s.numberBelow(d.ExtraRoot, nativePlugs)
+			s.numberBelow(d.ExtraRoot, s.nativePlugs)
 		case d.Bridge != nil:
 			if plugs(d) {
 				if s.bsel == nil {
@@ -28,7 +28,7 @@ func (s *state) numberBelow(bus *qemu.Bus, plugs func(*qemu.PCIDevice) bool) {
 				s.bsel[d.Bridge] = uint32(len(s.bsel))
 			}
 			if isPort(d) && !d.HotplugPort && s.m.Traits.OffPortStopsACPI {
-				s.numberBelow(d.Bridge, nativePlugs)
+				s.numberBelow(d.Bridge, s.nativePlugs)
 				continue
 			}
 			s.numberBelow(d.Bridge, plugs)
@@ -42,13 +42,14 @@ func (s *state) acpiPlugs(d *qemu.PCIDevice) bool {
 	if s.m.ACPIPCIHotplug {
 		return d.Bridge.HotplugOK
 	}
-	return nativePlugs(d)
+	return s.nativePlugs(d)
 }
 
-// nativePlugs reports whether a bridge has a hotplug controller: a port unless its hotplug is off, and a
-// bridge with a standard one.
-func nativePlugs(d *qemu.PCIDevice) bool {
-	return d.HotplugPort || d.SHPC
+// nativePlugs reports whether a bridge has a hotplug controller: a port, unless its hotplug is off and QEMU is not of
+// those that number it all the same, and a bridge with a standard one (QEMU v7.2.22, include/hw/qdev-core.h,
+// qbus_is_hotpluggable; v10.2.2, hw/pci/pcie_port.c, pcie_slot_is_hotpluggable_bus).
+func (s *state) nativePlugs(d *qemu.PCIDevice) bool {
+	return d.HotplugPort || d.SHPC || isPort(d) && s.m.Traits.OffPortStopsACPI
 }
 
 // isPort reports whether a bridge is a PCI Express port with a slot behind it.

@@ -21,10 +21,15 @@ type ParseOptions struct {
 	// BARs gives the base address registers of devices that QEMU only passes on, like vfio-pci, by device id or,
 	// without id, by the address of the host device.
 	BARs map[string][]BAR
+	// HostDevices names what such a device is, by the same keys, or by AnyHostDevice for all: see [HostDevices].
+	HostDevices map[string]string
 	// ReadFile, where set, reads the files that options name and whose content the guest sees: -acpitable, -smbios and
 	// -fw_cfg file=. Without it their content is left open. Its errors are returned as they are.
 	ReadFile func(path string) ([]byte, error)
 }
+
+// AnyHostDevice is the key of ParseOptions.HostDevices and BARs for devices that have none of their own.
+const AnyHostDevice = "*"
 
 // CPUID is what SMBIOS carries of a processor.
 type CPUID struct{ EAX, EDX uint32 }

@@ -93,7 +93,7 @@ var pciDevices = []deviceModel{
 	{Name: "pci-ipmi-bt", Bus: onPCI, BARs: []BAR{io(0, 8)}, Apply: checkPCIIPMI},
 	{Name: "tpci200", Bus: onPCI, BARs: []BAR{mem32(0, 0x80), io(1, 0x80), mem32(2, 0x100), mem32(3, 0x400), mem32(4, 0x2000000), mem32(5, 0x1000000)}},
 	amdFunction,
-	{Name: "acpi-erst", Bus: onPCI, Size: erstBARs, Apply: addERST},
+	{Name: "acpi-erst", Bus: onPCI, Fixed: true, Size: erstBARs, Apply: addERST},
 	{Name: "vfio-pci", Bus: onPCI, Size: vfioBARs},
 	{Name: "vfio-pci-nohotplug", Bus: onPCI, Size: vfioBARs, Fixed: true},
 }
@@ -162,18 +162,6 @@ func ivshmemBARs(d *deviceBuild) ([]BAR, error) {
 		return nil, d.usage("the memory of %s is not a power of two", id)
 	}
 	return []BAR{mem32(0, 0x100), pref64(2, n)}, nil
-}
-
-// vfioBARs takes the BARs of a passed-on device from the caller: they are the host device's own.
-func vfioBARs(d *deviceBuild) ([]BAR, error) {
-	keys := []string{d.id, d.props.str("host"), d.props.str("sysfsdev")}
-	for _, k := range keys {
-		if bars, ok := d.b.opts.BARs[k]; ok && k != "" {
-			return bars, nil
-		}
-	}
-	return nil, &OptionError{Option: d.option, Arg: d.arg, Msg: "the BARs of a device passed on from the host are not on the command line",
-		Hint: "give them with --bar, from lspci -vv on the host", Err: ErrUnsupported}
 }
 
 // erstBARs are the registers and the exchange buffer of a record. Follows QEMU 10.2, hw/acpi/erst.c, erst_realizefn.

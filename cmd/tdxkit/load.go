@@ -216,19 +216,3 @@ func (r *contextReader) Read(b []byte) (int, error) {
 	}
 	return r.Reader.Read(b)
 }
-
-// fillFwCfg reads the files that -fw_cfg names.
-func fillFwCfg(m *qemu.Machine) error {
-	const limit = 16 << 20 // bytes; QEMU takes a size of 32 bits, and no firmware asks for more than some KiB
-	for i, item := range m.FwCfg {
-		if item.File == "" {
-			continue
-		}
-		data, err := readFile(item.File, roleOther, limit)
-		if err != nil {
-			return err
-		}
-		m.FwCfg[i].Data = data
-	}
-	return nil
-}

@@ -61,6 +61,7 @@ func hostFlags() []cli.Flag {
 		&cli.StringFlag{Name: "host-cpu", Usage: "processor `NAME` behind -cpu host"},
 		&cli.StringFlag{Name: "cpuid", Usage: "CPUID leaf 1 `EAX,EDX` behind -cpu host, in hexadecimal with 0x"},
 		&cli.StringSliceFlag{Name: "bar", Usage: "BARs of a device that the host passes on, `ID=N:SIZE:KIND,...`: id= or host= of the device, number, size, and io, mem32, pref32, mem64 or pref64; may be repeated"},
+		&cli.StringSliceFlag{Name: "vfio", Usage: "what a device is that the host passes on, `ID=NAME`, or NAME for all: " + strings.Join(hostDeviceNames(), ", ") + "; may be repeated"},
 		&cli.IntFlag{Name: "phys-bits", Usage: "guest physical address `BITS` where -cpu does not say"},
 	}
 }
@@ -260,9 +261,6 @@ func (j *job) machines(command []string) ([]*qemu.Machine, error) {
 				last = err
 			}
 			continue
-		}
-		if err := fillFwCfg(m); err != nil {
-			return nil, err
 		}
 		list = append(list, m)
 		if j.stated {

@@ -323,7 +323,31 @@ func parseOptions(c *cli.Context) (qemu.ParseOptions, error) {
 		}
 		o.BARs[id] = append(o.BARs[id], bars...)
 	}
+	for _, text := range c.StringSlice("vfio") {
+		id, name, ok := strings.Cut(text, "=")
+		if !ok {
+			id, name = qemu.AnyHostDevice, text
+		}
+		if o.HostDevices == nil {
+			o.HostDevices = map[string]string{}
+		}
+		o.HostDevices[id] = name
+	}
+	o.ReadFile = func(path string) ([]byte, error) { return readFile(path, roleOther, maxNamedFile) }
 	return o, nil
+}
+
+// maxNamedFile bounds the files that options of QEMU name for the guest to see: 16 MiB. QEMU takes a size of 32 bits, and
+// no firmware asks for more than some KiB.
+const maxNamedFile = 16 << 20
+
+// hostDeviceNames are the values of --vfio.
+func hostDeviceNames() []string {
+	var names []string
+	for _, d := range qemu.HostDevices() {
+		names = append(names, d.Name)
+	}
+	return names
 }
 
 // barKinds are the spaces of --bar.

@@ -23,10 +23,10 @@ const (
 )
 
 // Place assigns addresses to the functions of a machine as OVMF does, with the 64-bit window w. Where the machine has
-// expander bridges, it assigns 32-bit and I/O addresses too; without them no table shows these. A TD's firmware looks
+// expander bridges or an acpi-erst, it assigns 32-bit and I/O addresses too; without them no table shows these. A TD's firmware looks
 // at no option ROM (edk2, MdeModulePkg/Bus/Pci/PciBusDxe/PciResourceSupport.c; OvmfPkg/PciHotPlugInitDxe/PciHotPlugInit.c).
 func Place(m *qemu.Machine, w Window) (Placement, error) {
-	p := &placer{window: w, low: hasExpander(m.Root), roms: !m.TDX, out: make(Placement, len(m.Root.Devices))}
+	p := &placer{window: w, low: hasExpander(m.Root) || m.ERST != nil, roms: !m.TDX, out: make(Placement, len(m.Root.Devices))}
 	roots := []*root{{bus: m.Root}}
 	for _, b := range expanders(m.Root) {
 		roots = append(roots, &root{bus: b, nr: b.BusNr})
