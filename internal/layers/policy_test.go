@@ -15,7 +15,7 @@ var policy = map[string][]string{
 	"ovmf":     {"internal/bin", "internal/decompress", "internal/lzma", "efi"},
 	"tdvf":     {"internal/bin", "efi", "ovmf"},
 	"kernel":   {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
-	"acpi/aml": {},
+	"acpi/aml": {"internal/bin"},
 
 	// 2: models
 	"mr":          {"efi", "eventlog"},
