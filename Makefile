@@ -1,4 +1,6 @@
 # The targets that CI and the README call.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 GO ?= go
 FUZZTIME ?= 10s
 N ?= 200

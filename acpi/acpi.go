@@ -33,7 +33,7 @@ type Chipset struct {
 // Blobs are the files that QEMU hands to firmware.
 type Blobs struct {
 	Tables []byte // etc/acpi/tables: checksums are 0, padded to a multiple of 128 KiB
-	Loader []byte // etc/table-loader: Commands encoded, padded to a multiple of 4 KiB
+	Loader []byte // etc/table-loader: Commands encoded, padded to a multiple of 4 KiB, as much as firmware reads of it
 	RSDP   []byte // etc/acpi/rsdp
 	Extra  []File // further files that the loader allocates, in the order of their commands
 
@@ -100,7 +100,7 @@ func (b *Builder) Build(m *qemu.Machine, c Chipset) (*Blobs, error) {
 	}
 	s.buildRSDP(b.rsdp[:0])
 	s.blobs.Tables = pad(s.Bytes(), tablesAlign)
-	s.blobs.Loader = pad(s.encodeLoader(b.loader[:0]), loaderAlign)
+	s.blobs.Loader = s.loaderFile(b.loader[:0])
 	b.tables, b.loader, b.rsdp, b.apicIDs = s.blobs.Tables, s.blobs.Loader, s.blobs.RSDP, s.apicIDs
 	return s.blobs, nil
 }
@@ -162,6 +162,7 @@ var rows = []row{
 	{"NFIT", (*state).hasNFIT, (*state).buildNFIT},
 	{"CEDT", func(s *state) bool { return s.m.CXL }, (*state).buildCEDT},
 	{"WAET", nil, (*state).buildWAET},
+	{"WDAT", func(s *state) bool { return s.m.WDAT }, (*state).buildWDAT},
 	{"user", func(s *state) bool { return len(s.m.ACPITables) > 0 }, (*state).buildUserTables},
 	{"RSDT", nil, (*state).buildRSDT},
 }

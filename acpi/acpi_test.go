@@ -71,6 +71,9 @@ func checkFiles(t *testing.T, b *acpi.Blobs) {
 		default:
 			t.Errorf("command %d is of kind %d", i, c.Kind)
 		}
+		if 128*i >= len(b.Loader) {
+			continue // beyond what firmware reads
+		}
 		if got := binary.LittleEndian.Uint32(b.Loader[128*i:]); got != uint32(c.Kind) {
 			t.Errorf("command %d is encoded as kind %d", i, got)
 		}

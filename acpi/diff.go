@@ -199,11 +199,11 @@ func (f field) show(v []byte) string {
 		copy(b[:], v)
 		return fmt.Sprintf("0x%x", binary.LittleEndian.Uint64(b[:]))
 	}
-	return hex(v)
+	return showBytes(v)
 }
 
-// hex shows the first bytes of data.
-func hex(data []byte) string {
+// showBytes shows the first bytes of data.
+func showBytes(data []byte) string {
 	const most = 12
 	if len(data) == 0 {
 		return "nothing"
@@ -233,16 +233,16 @@ func diffRuns(table, prefix string, a, b []byte, baseA, baseB int) []Difference 
 			}
 		}
 		if len(out) == maxRuns {
-			start, last = start, n-1
+			last = n - 1
 		}
 		out = append(out, Difference{Table: table, Path: strings.TrimSpace(prefix + " bytes"), Offset: baseA + start, OffsetB: baseB + start,
-			A: hex(a[start : last+1]), B: hex(b[start : last+1])})
+			A: showBytes(a[start : last+1]), B: showBytes(b[start : last+1])})
 		if len(out) > maxRuns {
 			break
 		}
 	}
 	if len(a) != len(b) {
-		out = append(out, Difference{Table: table, Path: strings.TrimSpace(prefix + " end"), Offset: baseA + n, OffsetB: baseB + n, A: hex(a[n:]), B: hex(b[n:])})
+		out = append(out, Difference{Table: table, Path: strings.TrimSpace(prefix + " end"), Offset: baseA + n, OffsetB: baseB + n, A: showBytes(a[n:]), B: showBytes(b[n:])})
 	}
 	return out
 }

@@ -154,7 +154,7 @@ func firstRun(table, path string, a, b []byte, baseA, baseB int) []Difference {
 	for ea > i && eb > i && a[ea-1] == b[eb-1] {
 		ea, eb = ea-1, eb-1
 	}
-	return []Difference{{Table: table, Path: fmt.Sprintf("%s at +0x%x", path, i), Offset: baseA + i, OffsetB: baseB + i, A: hex(a[i:ea]), B: hex(b[i:eb])}}
+	return []Difference{{Table: table, Path: fmt.Sprintf("%s at +0x%x", path, i), Offset: baseA + i, OffsetB: baseB + i, A: showBytes(a[i:ea]), B: showBytes(b[i:eb])}}
 }
 
 // diffRegion compares space, offset and length of an operation region.

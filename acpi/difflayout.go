@@ -201,7 +201,7 @@ func (l layout) show(e tableEntry) string {
 		}
 	}
 	if s == "" {
-		return hex(e.data)
+		return showBytes(e.data)
 	}
 	return s
 }

@@ -95,6 +95,23 @@ func (s *state) relocate(file string, off int, size uint8, source string) {
 	s.cmds = append(s.cmds, Command{Kind: AddPointer, File: file, Source: source, Offset: uint32(off), Size: size})
 }
 
+// mcfgCommands is how many commands the MCFG table has: its checksum, and the pointer to it.
+const mcfgCommands = 2
+
+// loaderFile returns what firmware reads of the loader script. Firmware looks up the file's size before it selects the
+// file, and QEMU makes the tables anew, with MCFG, when the file is selected: where that takes another 4 KiB, firmware
+// reads, and measures, no more than the size of before (edk2-stable202605, OvmfPkg/Library/AcpiPlatformLib/QemuFwCfgAcpi.c,
+// InstallQemuFwCfgTables; QEMU v10.2.2, hw/i386/acpi-build.c, acpi_setup and acpi_build_update).
+func (s *state) loaderFile(dst []byte) []byte {
+	file := s.encodeLoader(dst)
+	early := len(file)
+	if s.chip.PCIEXBAR != 0 {
+		early -= mcfgCommands * commandLen
+	}
+	early = (early + loaderAlign - 1) / loaderAlign * loaderAlign
+	return pad(file, loaderAlign)[:early]
+}
+
 // encodeLoader brings the commands into order and appends their encoding to dst.
 func (s *state) encodeLoader(dst []byte) []byte {
 	all := make([]Command, 0, len(s.allocs)+len(s.cmds))

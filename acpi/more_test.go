@@ -1,10 +1,12 @@
 package acpi_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -79,6 +81,30 @@ func TestMore(t *testing.T) {
 		equal[folder]++
 	}
 	t.Logf("equal to real QEMU's, by release: %v of %d", equal, len(names))
+}
+
+// TestMoreTraits is TestTraits for the traits that only shapes of this archive show.
+func TestMoreTraits(t *testing.T) {
+	archive := filepath.Join(fixtures.Dir(), "acpi", "more.tar.zst")
+	cases, _ := fixtures.Cases(t, archive)
+	for folder, release := range moreReleases {
+		for trait, shape := range map[string]string{"HMATAllNodes": "hmat-nocpu-memless", "IVRSShort": "amd"} {
+			files := cases[folder+"/"+shape]
+			m, chip, err := machineOf(t, files["config.json"], release)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := reflect.ValueOf(&m.Traits).Elem().FieldByName(trait)
+			f.SetBool(!f.Bool())
+			b, err := acpi.Build(m, chip)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Equal(b.Tables, files["tables.bin"]) {
+				t.Errorf("%s: %s=%v makes no difference to %s", folder, trait, f.Bool(), shape)
+			}
+		}
+	}
 }
 
 // itemOf returns a fw_cfg item that firmware may measure.

@@ -54,7 +54,9 @@ func (s *state) tpmTIS() {
 		s.Name("_UID", aml.One)
 		s.Name("_STA", aml.Int(0xf))
 		s.Name("_CRS", aml.Resources(aml.Memory32Fixed(tpmBase, tpmTISLen, aml.ReadWrite)))
-		s.Add(physicalPresence())
+		if !s.m.NoTPMPresence {
+			s.Add(physicalPresence())
+		}
 	})
 }
 
@@ -66,7 +68,9 @@ func (s *state) tpmCRB() {
 		s.Name("_CRS", aml.Resources(aml.Memory32Fixed(tpmBase, tpmCRBLen, aml.ReadWrite)))
 		s.Name("_STA", aml.Int(0xf))
 		s.Name("_UID", aml.One)
-		s.Add(physicalPresence())
+		if !s.m.NoTPMPresence {
+			s.Add(physicalPresence())
+		}
 	})
 }
 

@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/tdxkit/tdxkit/eventlog"
 	"github.com/tdxkit/tdxkit/internal/bin"
+	"github.com/tdxkit/tdxkit/internal/strictjson"
 	"github.com/tdxkit/tdxkit/mr"
 )
 
@@ -37,147 +39,224 @@ const eventLogFormat = "dstack event log"
 //
 // dstack 312dc605ebaa, dstack/cc-eventlog/src/tdx.rs:TdxEvent, validate_v2_preimages.
 func ParseEventLog(data []byte) ([]mr.Event, error) {
-	var err error
-	o := &object{format: eventLogFormat, err: &err}
-	list := eventLogText(o, data, true)
+	list, err := eventLogList(data, true)
 	if err != nil {
 		return nil, err
 	}
-	var events []mr.Event
-	dec := json.NewDecoder(bytes.NewReader(list))
-	if _, e := dec.Token(); e != nil { // the opening bracket
-		o.jsonError(dec.InputOffset(), e)
+	if len(list.Items) > bin.MaxLogEvents {
+		return nil, logError(list.Off, "events", bin.ErrUnsupported, "are more than %d", bin.MaxLogEvents)
 	}
-	for err == nil && dec.More() {
-		var raw json.RawMessage
-		if e := dec.Decode(&raw); e != nil {
-			o.jsonError(dec.InputOffset(), e)
-			break
+	events := make([]mr.Event, 0, len(list.Items))
+	for i := range list.Items {
+		e, err := parseEntry(i, &list.Items[i])
+		if err != nil {
+			return nil, err
 		}
-		if len(events) == bin.MaxLogEvents {
-			o.failf(dec.InputOffset(), "events", bin.ErrUnsupported, "are more than %d", bin.MaxLogEvents)
-			break
-		}
-		base := dec.InputOffset() - int64(len(raw))
-		entry := &object{format: eventLogFormat, prefix: fmt.Sprintf("[%d].", len(events)), err: &err}
-		entry.read(raw, base)
-		events = append(events, parseEntry(entry, base))
-	}
-	if err == nil {
-		endOfList(o, dec, list)
-	}
-	if err != nil {
-		return nil, err
+		events = append(events, e)
 	}
 	return events, nil
 }
 
-// endOfList reads the closing bracket and makes sure that nothing follows it.
-func endOfList(o *object, dec *json.Decoder, list []byte) {
-	if _, err := dec.Token(); err != nil {
-		o.jsonError(dec.InputOffset(), err)
-		return
-	}
-	if rest := bytes.TrimLeft(list[dec.InputOffset():], blanks); len(rest) > 0 {
-		o.failf(dec.InputOffset(), "document", bin.ErrMalformed, "is followed by more text")
-	}
+func logError(off int, field string, category error, format string, args ...any) error {
+	return &bin.FormatError{Format: eventLogFormat, Off: int64(off), Field: field, Msg: fmt.Sprintf(format, args...), Err: category}
 }
 
-// blanks are the characters that JSON allows between its tokens. RFC 8259, 2.
-const blanks = " \t\r\n"
-
-// eventLogText finds the array in what a guest reports. Offsets in errors are those of the array's text.
-func eventLogText(o *object, data []byte, report bool) []byte {
+// eventLogList finds the array in what a guest reports. Offsets in errors are those of the text that the array is in.
+func eventLogList(data []byte, report bool) (*strictjson.Value, error) {
 	if len(data) > bin.MaxEventLog {
-		o.failf(0, "length", bin.ErrUnsupported, "is %d bytes, at most %d are read", len(data), bin.MaxEventLog)
-		return nil
+		return nil, logError(0, "length", bin.ErrUnsupported, "is %d bytes, at most %d are read", len(data), bin.MaxEventLog)
 	}
-	if !utf8.Valid(data) {
-		o.failf(int64(firstInvalid(data)), "text", bin.ErrMalformed, "is not UTF-8")
-		return nil
+	v, err := strictjson.Parse(eventLogFormat, data)
+	if err != nil {
+		return nil, err
 	}
-	text := bytes.TrimLeft(data, blanks)
 	switch {
-	case len(text) == 0:
-		o.failf(0, "document", bin.ErrTruncated, "is empty")
-	case text[0] == '[':
-		return data
-	case text[0] == '"':
-		var s string
-		if err := json.Unmarshal(text, &s); err != nil {
-			o.jsonError(0, err)
-			return nil
+	case v.Kind == strictjson.Array:
+		return v, nil
+	case v.Kind == strictjson.String:
+		return eventLogString(v)
+	case v.Kind == strictjson.Object && report:
+		r := strictjson.NewReader(eventLogFormat, v)
+		log := r.Value("event_log")
+		r.Unknown()
+		if err := r.Err(); err != nil {
+			return nil, err
 		}
-		if inner := []byte(s); len(inner) > 0 && inner[0] == '[' {
-			return inner
+		switch log.Kind {
+		case strictjson.Array:
+			return log, nil
+		case strictjson.String:
+			return eventLogString(log)
 		}
-		o.failf(0, "document", bin.ErrMalformed, "is a string without a list of events")
-	case text[0] == '{' && report:
-		o.read(data, 0)
-		o.require("event_log")
-		if v, ok := o.get("event_log"); ok {
-			return eventLogText(o, v.raw, false)
-		}
-	default:
-		o.failf(0, "document", bin.ErrMalformed, "is no list of events")
 	}
-	return nil
+	return nil, logError(v.Off, "document", bin.ErrMalformed, "is no list of events")
 }
 
-// parseEntry reads one event, whose text is at offset off.
-func parseEntry(o *object, off int64) mr.Event {
-	for _, key := range []string{"imr", "event_type", "event", "event_payload"} {
-		o.require(key)
+// eventLogString reads a list that is the text of a string.
+func eventLogString(v *strictjson.Value) (*strictjson.Value, error) {
+	list, err := strictjson.Parse(eventLogFormat, []byte(v.Text))
+	if err != nil {
+		return nil, err
 	}
-	imr := o.number("imr", 3, 0)
-	e := mr.Event{Register: mr.RTMR0 + mr.Register(imr), Type: eventlog.Type(o.number("event_type", 1<<32-1, 0))}
-	e.Measured.What = o.eventName("event")
-	e.Data = o.hex("event_payload")
-	digest := o.hex("digest")
+	if list.Kind != strictjson.Array {
+		return nil, logError(v.Off, "document", bin.ErrMalformed, "is a string without a list of events")
+	}
+	return list, nil
+}
+
+// An entry is one event of a log as it is read. Its first failure sticks.
+type entry struct {
+	index  int
+	value  *strictjson.Value
+	fields [len(entryKeys)]*strictjson.Value // by the place of the key in entryKeys; nil where there is none
+	err    error
+}
+
+// The keys of an event, as places in entryKeys.
+const (
+	keyIMR = iota
+	keyType
+	keyEvent
+	keyPayload
+	keyDigest
+	keyVersion
+	keyPreimage
+)
+
+var entryKeys = [...]string{"imr", "event_type", "event", "event_payload", "digest", "version", "preimage"}
+
+func (o *entry) failf(key int, category error, format string, args ...any) {
+	if o.err == nil {
+		off := o.value.Off
+		if v := o.fields[key]; v != nil {
+			off = v.Off
+		}
+		o.err = logError(off, fmt.Sprintf("[%d].%s", o.index, entryKeys[key]), category, format, args...)
+	}
+}
+
+// parseEntry reads one event.
+func parseEntry(index int, v *strictjson.Value) (mr.Event, error) {
+	o := &entry{index: index, value: v}
+	if v.Kind != strictjson.Object {
+		return mr.Event{}, logError(v.Off, fmt.Sprintf("[%d].document", index), bin.ErrMalformed, "is %v, want an object", v.Kind)
+	}
+	for i := range v.Members {
+		m := &v.Members[i]
+		k := slices.Index(entryKeys[:], m.Name)
+		if k < 0 {
+			return mr.Event{}, logError(m.Off, fmt.Sprintf("[%d].%.60s", index, m.Name), bin.ErrUnsupported, "is no key of an event")
+		}
+		if m.Value.Kind != strictjson.Null {
+			o.fields[k] = &m.Value
+		}
+	}
+	for _, k := range []int{keyIMR, keyType, keyEvent, keyPayload} {
+		if o.fields[k] == nil {
+			o.failf(k, bin.ErrMalformed, "is missing")
+		}
+	}
+	imr := o.number(keyIMR, 3, 0)
+	e := mr.Event{Register: mr.RTMR0 + mr.Register(imr), Type: eventlog.Type(o.number(keyType, 1<<32-1, 0))}
+	e.Measured.What = o.name(keyEvent)
+	e.Data = o.hex(keyPayload)
+	digest := o.hex(keyDigest)
 	if len(digest) != 0 && len(digest) != len(e.Measured.Digest) {
-		o.failf(o.values["digest"].off, "digest", bin.ErrMalformed, "has %d bytes, want %d or none", len(digest), len(e.Measured.Digest))
+		o.failf(keyDigest, bin.ErrMalformed, "has %d bytes, want %d or none", len(digest), len(e.Measured.Digest))
 	}
 	copy(e.Measured.Digest[:], digest)
-	version := o.number("version", 2, 1)
-	preimage := o.hex("preimage")
-	if unknown := o.rest(); len(unknown) > 0 {
-		o.failf(o.values[unknown[0]].off, unknown[0], bin.ErrUnsupported, "is no key of an event")
-	}
+	version := o.number(keyVersion, 2, 1)
+	preimage := o.hex(keyPreimage)
 	switch {
-	case *o.err != nil:
+	case o.err != nil:
 	case e.Type == RuntimeEvent:
-		runtimeDigest(o, &e, version, preimage, len(digest) > 0)
+		o.runtimeDigest(&e, version, preimage, len(digest) > 0)
 	case version != 1 || len(preimage) > 0:
-		o.failf(off, "version", bin.ErrMalformed, "or a preimage is in an event of type %v, want them in %v only", e.Type, RuntimeEvent)
+		o.failf(keyVersion, bin.ErrMalformed, "or a preimage is in an event of type %v, want them in %v only", e.Type, RuntimeEvent)
 	case len(digest) == 0:
-		o.failf(o.values["digest"].off, "digest", bin.ErrMalformed, "is empty in an event of type %v, which nothing else gives", e.Type)
+		o.failf(keyDigest, bin.ErrMalformed, "is empty in an event of type %v, which nothing else gives", e.Type)
 	}
-	return e
+	return e, o.err
 }
 
 // runtimeDigest computes a runtime event's digest and compares it with what the log has.
-func runtimeDigest(o *object, e *mr.Event, version uint64, preimage []byte, logged bool) {
+func (o *entry) runtimeDigest(e *mr.Event, version uint64, preimage []byte, logged bool) {
 	if e.Register != mr.RTMR3 {
-		o.failf(o.values["imr"].off, "imr", bin.ErrMalformed, "is %d in a runtime event, want 3", e.Register-mr.RTMR0)
+		o.failf(keyIMR, bin.ErrMalformed, "is %d in a runtime event, want 3", e.Register-mr.RTMR0)
 		return
 	}
 	hashed := runtimePreimage(e.Measured.What, e.Data)
 	if version == 2 {
 		hashed = canonicalPreimage(e.Measured.What, e.Data)
-		o.require("preimage")
+		if o.fields[keyPreimage] == nil {
+			o.failf(keyPreimage, bin.ErrMalformed, "is missing")
+		}
 	}
-	if _, ok := o.get("preimage"); ok && !bytes.Equal(preimage, hashed) {
-		o.failf(o.values["preimage"].off, "preimage", bin.ErrMalformed, "is not what the event hashes, %x", hashed)
+	if o.fields[keyPreimage] != nil && !bytes.Equal(preimage, hashed) {
+		o.failf(keyPreimage, bin.ErrMalformed, "is not what the event hashes, %x", hashed)
 	}
-	if *o.err != nil {
+	if o.err != nil {
 		return
 	}
 	digest := mr.Sum(hashed)
 	if logged && digest != e.Measured.Digest {
-		o.failf(o.values["digest"].off, "digest", bin.ErrMalformed, "is %v, name and payload lead to %v", e.Measured.Digest, digest)
+		o.failf(keyDigest, bin.ErrMalformed, "is %v, name and payload lead to %v", e.Measured.Digest, digest)
 		return
 	}
 	e.Measured.Digest, e.Measured.Bytes = digest, hashed
+}
+
+// number returns the whole number at key, fallback where there is none. Fractions, exponents and signs are refused.
+func (o *entry) number(key int, most, fallback uint64) uint64 {
+	v := o.fields[key]
+	if v == nil {
+		return fallback
+	}
+	n, err := strconv.ParseUint(string(v.Raw), 10, 64)
+	switch {
+	case err != nil:
+		o.failf(key, bin.ErrMalformed, "is %s, want a whole number", shorten(v.Raw))
+	case n > most:
+		o.failf(key, bin.ErrUnsupported, "is %d, want at most %d", n, most)
+	default:
+		return n
+	}
+	return fallback
+}
+
+// text returns the string at key.
+func (o *entry) text(key int) string {
+	v := o.fields[key]
+	if v == nil {
+		return ""
+	}
+	if v.Kind != strictjson.String {
+		o.failf(key, bin.ErrMalformed, "is %s, want a string", shorten(v.Raw))
+	}
+	return v.Text
+}
+
+// name returns the string at key without characters that dstack's own reader refuses or that no name has.
+func (o *entry) name(key int) string {
+	s := o.text(key)
+	if strings.ContainsRune(s, utf8.RuneError) || strings.IndexByte(s, 0) >= 0 {
+		o.failf(key, bin.ErrMalformed, "has a NUL, a character that is none, or U+FFFD")
+	}
+	return s
+}
+
+// hex returns the bytes at key, nil where there is none or an empty string. Upper case is refused: a log has one form.
+func (o *entry) hex(key int) []byte {
+	s := o.text(key)
+	if s == "" {
+		return nil
+	}
+	b, err := hex.DecodeString(s)
+	if err != nil || strings.ContainsAny(s, "ABCDEF") {
+		o.failf(key, bin.ErrMalformed, "is %s, want an even number of hexadecimal digits in lower case", shorten([]byte(s)))
+		return nil
+	}
+	return b
 }
 
 // runtimePreimage returns what a runtime event of version 1 hashes.
@@ -215,28 +294,4 @@ func appendCanonicalString(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
-}
-
-// eventName returns the string at key. An escape of half a surrogate pair, which decodes to U+FFFD, is refused as
-// dstack's own reader refuses it.
-func (o *object) eventName(key string) string {
-	s := o.text(key)
-	if strings.ContainsRune(s, utf8.RuneError) {
-		o.failf(o.values[key].off, key, bin.ErrMalformed, "has a character that is none, or U+FFFD")
-	}
-	return s
-}
-
-// hex returns the bytes at key, nil where there is none or an empty string. Upper case is refused: a log has one form.
-func (o *object) hex(key string) []byte {
-	var s string
-	if !o.decode(key, "a string", &s) || s == "" {
-		return nil
-	}
-	b, err := hex.DecodeString(s)
-	if err != nil || hex.EncodeToString(b) != s {
-		o.failf(o.values[key].off, key, bin.ErrMalformed, "is %s, want an even number of hexadecimal digits in lower case", shorten([]byte(s)))
-		return nil
-	}
-	return b
 }

@@ -41,26 +41,29 @@ type Machine struct {
 	// NVDIMMPersistence is what -machine nvdimm-persistence says, as the NFIT table has it; 0 without.
 	NVDIMMPersistence uint32
 	CXL               bool // -machine cxl=on: a MiB of registers behind all memory
+	WDAT              bool // wdat=on: a table for the chipset's watchdog
 	BypassIOMMU       bool // default-bus-bypass-iommu: no IOMMU translates for the first root bus
 	// ACPITables are -acpitable, in command-line order.
 	ACPITables []ACPITable
 
-	Root         *Bus        // pcie.0 with built-in and user devices, placed
-	ISA          []ISADevice // of -device, in command-line order; isa-serial and isa-parallel have an "index"
-	Serial       []int       // indexes (0 is COM1) of the ports of -serial
-	Parallel     []int       // indexes (0 is LPT1) of the ports of -parallel
-	VMGenID      string      // GUID of -device vmgenid; empty without
-	HasVMGenID   bool
-	VMClock      bool             // -device vmclock
-	SMBusIPMI    []SMBusIPMI      // -device smbus-ipmi
-	BMCs         map[string]uint8 // addresses of BMCs on their bus, by id
-	ERST         *PCIDevice       // -device acpi-erst; nil without
-	TPM          TPMKind
-	PCIHole64    uint64 // q35-pcihost.pci-hole64-size
-	PCIHole64Fix bool   // q35-pcihost.x-pci-hole64-fix
-	DisableS3    bool   // ICH9-LPC.disable_s3
-	DisableS4    bool   // ICH9-LPC.disable_s4
-	S4Value      uint8  // ICH9-LPC.s4_val
+	Root       *Bus        // pcie.0 with built-in and user devices, placed
+	ISA        []ISADevice // of -device, in command-line order; isa-serial and isa-parallel have an "index"
+	Serial     []int       // indexes (0 is COM1) of the ports of -serial
+	Parallel   []int       // indexes (0 is LPT1) of the ports of -parallel
+	VMGenID    string      // GUID of -device vmgenid; empty without
+	HasVMGenID bool
+	VMClock    bool             // -device vmclock
+	SMBusIPMI  []SMBusIPMI      // -device smbus-ipmi
+	BMCs       map[string]uint8 // addresses of BMCs on their bus, by id
+	ERST       *PCIDevice       // -device acpi-erst; nil without
+	TPM        TPMKind
+	// NoTPMPresence is ppi=off: the TPM's device lacks the physical presence interface.
+	NoTPMPresence bool
+	PCIHole64     uint64 // q35-pcihost.pci-hole64-size
+	PCIHole64Fix  bool   // q35-pcihost.x-pci-hole64-fix
+	DisableS3     bool   // ICH9-LPC.disable_s3
+	DisableS4     bool   // ICH9-LPC.disable_s4
+	S4Value       uint8  // ICH9-LPC.s4_val
 	// ACPIPCIHotplug is ICH9-LPC.acpi-pci-hotplug-with-bridge-support.
 	ACPIPCIHotplug bool
 	// KeepPCISlotHPC is ICH9-LPC.x-keep-pci-slot-hpc: ports show their native hotplug capability beside ACPI's.

@@ -162,6 +162,12 @@ var machineProperties = []machineProperty{
 	{"default-bus-bypass-iommu", "which functions an IOMMU table covers", onOff("default-bus-bypass-iommu", func(m *Machine) *bool { return &m.BypassIOMMU })},
 	{"cxl", "CEDT table, memory map", onOff("cxl", func(m *Machine) *bool { return &m.CXL })},
 	{"hmat", "HMAT table", (*builder).setHMAT},
+	{"wdat", "WDAT table", (*builder).setWDAT},
+	{"x-change-vmfd-on-reset", whyHost, nil},
+	{"dt-compatible", "for other architectures", nil},
+	{"dtb", "the kernel's setup header", func(_ *builder, v string) error {
+		return unsupportedErr("-machine", "dtb="+v, "a device tree is handed to the kernel in its setup header, which is not modelled")
+	}},
 	{"igvm-cfg", "replaces the firmware's launch", func(_ *builder, v string) error {
 		return unsupportedErr("-machine", "igvm-cfg="+v, "a TD that starts from an IGVM file is not modelled")
 	}},
@@ -192,6 +198,14 @@ func (b *builder) setHMAT(v string) error {
 		b.m.HMAT = &HMAT{}
 	}
 	return err
+}
+
+// setWDAT applies wdat=.
+func (b *builder) setWDAT(v string) error {
+	if b.m.Release.Less(Version{Major: 11, Minor: 1}) {
+		return usageErr("-machine", "wdat="+v, "QEMU %s has no such property, 11.1 and later have", b.m.Release)
+	}
+	return onOff("wdat", func(m *Machine) *bool { return &m.WDAT })(b, v)
 }
 
 // setPersistence applies nvdimm-persistence=. Follows QEMU 10.2, hw/core/machine.c, machine_set_nvdimm_persistence.
@@ -275,6 +289,8 @@ func (b *builder) resolveMachine() error {
 		case dotted && group == "boot":
 			b.boot = append(props{{rest, v}}, b.boot...)
 			continue
+		case dotted && group == "smp-cache":
+			continue // CPUID leaf 4, which no table has
 		case dotted:
 			return unsupportedErr("-machine", k+"="+v, "property group %q is not modelled", group)
 		}

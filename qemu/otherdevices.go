@@ -124,7 +124,11 @@ func setTPM(d *deviceBuild, kind TPMKind) error {
 	if d.b.m.TPM != NoTPM {
 		return d.usage("there is a TPM already")
 	}
-	d.b.m.TPM = kind
+	ppi, err := d.boolean("ppi", true)
+	if err != nil {
+		return err
+	}
+	d.b.m.TPM, d.b.m.NoTPMPresence = kind, !ppi
 	return nil
 }
 

@@ -20,6 +20,16 @@ func parseLine(t *testing.T, release, line string) *Machine {
 }
 
 // TestRefused has one command line for each way of being wrong, with the words that its error must have.
+// Beginnings of command lines that TestRefused goes on with.
+const (
+	hmat      = "-M q35,hmat=on -m 1G -object memory-backend-ram,id=m,size=1G -smp 2 -numa node,nodeid=0,cpus=0-1,memdev=m"
+	latency   = " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-latency"
+	bandwidth = " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth"
+	sideCache = " -numa hmat-cache,node-id=0,associativity=none,policy=none,line=64"
+	plugs     = "-m 1G,slots=2,maxmem=2G -object memory-backend-ram,id=a,size=66M -object memory-backend-ram,id=b,size=64M " +
+		"-object memory-backend-ram,id=c,size=1M -object memory-backend-ram,id=d,size=2G -object memory-backend-file,id=f,size=64M,mem-path=x -M q35"
+)
+
 func TestRefused(t *testing.T) {
 	for _, tc := range []struct {
 		line string
@@ -87,6 +97,59 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -m 2G -numa node,memdev=m -object memory-backend-ram,id=m,size=1G", ErrUsage, "the machine"},
 		{"-M q35 -m 2G -numa node -numa node,nodeid=0", ErrUsage, "given before"},
 		{"-M q35 -numa node,cpus=3", ErrUsage, "below maxcpus"},
+		{"-M q35 -numa hmat-cache,node-id=0", ErrUsage, "hmat=on"},
+		{"-M q35 -m 1G -numa node,memdev=m,initiator=0 -object memory-backend-ram,id=m,size=1G", ErrUsage, "hmat=on"},
+		{hmat + ",initiator=200", ErrUsage, "initiator=200"},
+		{hmat + ",initiator=1", ErrUsage, "must be its own initiator"},
+		{hmat + " -numa node,nodeid=1,initiator=5", ErrUsage, "initiator=5"},
+		{hmat + " -numa hmat-lb,initiator=0,target=0,hierarchy=memory", ErrUsage, "data-type"},
+		{hmat + " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=fast", ErrUnknown, "data-type=fast"},
+		{hmat + latency, ErrUsage, "latency"},
+		{hmat + latency + ",bandwidth=1M", ErrUsage, "bandwidth= does not go"},
+		{hmat + latency + ",latency=x", ErrUsage, "latency=x"},
+		{hmat + latency + ",latency=1" + latency + ",latency=1", ErrUsage, "given before"},
+		{hmat + latency + ",latency=1,colour=red", ErrUnknown, "colour"},
+		{hmat + " -numa node,nodeid=1" + latency + ",latency=1 -numa hmat-lb,initiator=0,target=1,hierarchy=memory,data-type=access-latency,latency=65535", ErrUsage, "too far"},
+		{hmat + " -numa node,nodeid=1 -numa hmat-lb,initiator=1,target=0,hierarchy=memory,data-type=access-latency,latency=1", ErrUsage, "no initiator"},
+		{hmat + " -numa hmat-lb,initiator=0,target=3,hierarchy=memory,data-type=access-latency,latency=1", ErrUsage, "no such node"},
+		{hmat + bandwidth + ",bandwidth=1000", ErrUsage, "1 MiB"},
+		{hmat + sideCache + ",size=1M,level=1", ErrUsage, "before its caches"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=1M,level=4", ErrUsage, "level=4"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=1M,level=2", ErrUsage, "must come first"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=x,level=1", ErrUsage, "size=x"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=1M,level=1" + sideCache + ",size=1M,level=1", ErrUsage, "given before"},
+		{hmat + latency + ",latency=1" + bandwidth + ",bandwidth=1M" + sideCache + ",size=2M,level=1" + sideCache + ",size=1M,level=2", ErrUsage, "larger"},
+		{"-M q35 -object acpi-generic-initiator,id=g,pci-dev=d,node=0", ErrUsage, "node=0"},
+		{hmat + " -object acpi-generic-initiator,id=g,pci-dev=d,node=0", ErrUsage, "pci-dev=d"},
+		{hmat + " -object acpi-generic-initiator,id=g,pci-dev=d,node=0,x=y", ErrUnknown, "x"},
+		// Memory devices.
+		{plugs + " -device nvdimm,memdev=a", ErrUsage, "nvdimm=on"},
+		{plugs + " -device pc-dimm", ErrUsage, "memdev"},
+		{plugs + " -device pc-dimm,memdev=z", ErrUsage, "id=z"},
+		{plugs + " -device pc-dimm,memdev=a -device pc-dimm,memdev=a", ErrUsage, "in use"},
+		{plugs + " -device pc-dimm,memdev=a,slot=2", ErrUsage, "slot=2"},
+		{plugs + " -device pc-dimm,memdev=a,slot=1 -device pc-dimm,memdev=b,slot=1", ErrUsage, "slot=1"},
+		{plugs + " -device pc-dimm,memdev=a -device pc-dimm,memdev=b -device pc-dimm,memdev=c", ErrUsage, "no slot is free"},
+		{plugs + " -device pc-dimm,memdev=a,node=3", ErrUsage, "node=3"},
+		{plugs + " -device pc-dimm,memdev=a,addr=0x1000", ErrUsage, "no place"},
+		{plugs + " -device pc-dimm,memdev=c", ErrUnsupported, "2 MiB"},
+		{plugs + " -device pc-dimm,memdev=d", ErrUsage, "leaves"},
+		{plugs + ",nvdimm=on -device nvdimm,memdev=a,label-size=1K", ErrUsage, "label-size=1K"},
+		{plugs + ",nvdimm=on -device nvdimm,memdev=f,label-size=128K", ErrUnsupported, "pages of backend f"},
+		{plugs + ",nvdimm=on -device pc-dimm,memdev=a -device nvdimm,memdev=f", ErrUnsupported, "pages of backend f"},
+		{plugs + ",nvdimm=on -device nvdimm,memdev=a -device nvdimm,memdev=b", ErrUnsupported, "without id="},
+		{"-M q35 -device pc-dimm,memdev=a -object memory-backend-ram,id=a,size=64M", ErrUsage, "no slot"},
+		{"-M q35 -device virtio-mem-pci,memdev=a -object memory-backend-ram,id=a,size=64M", ErrUsage, "maxmem"},
+		{"-M q35,nvdimm-persistence=disk", ErrUsage, "cpu or mem-ctrl"},
+		{"-M q35,wdat=on", ErrUsage, "11.1"},
+		{"-M q35,dtb=x", ErrUnsupported, "device tree"},
+		{"-M q35 -device vmclock -device vmclock", ErrUsage, "already"},
+		{"-M q35 -device amd-iommu,pci-id=x", ErrUsage, "pci-id=x"},
+		{"-M q35,accel=kvm,kernel-irqchip=on -device intel-iommu,intremap=on", ErrUsage, "kernel-irqchip=on"},
+		{"-M q35 -device intel-iommu,intremap=perhaps", ErrUsage, "intremap=perhaps"},
+		{"-M q35 -device acpi-erst,memdev=a,record_size=5000 -object memory-backend-ram,id=a,size=64K", ErrUsage, "record_size"},
+		{"-M q35 -device qemu-xhci -device usb-hub,ports=9", ErrUsage, "ports=9"},
+		{"-M q35 -device piix3-usb-uhci -device usb-hub -device usb-hub,port=1.1 -device usb-kbd,port=9.9", ErrUsage, "port=9.9"},
 		{"-M q35 -numa hmat-lb,initiator=0", ErrUsage, "hmat-lb"},
 		{"-M q35 -numa dist,src=0,dst=1,val=20", ErrUsage, "no such node"},
 		// Objects, firmware configuration, SMBIOS, boot.

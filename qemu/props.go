@@ -25,7 +25,6 @@ var shapingProps = []struct{ driver, property, same string }{
 	{"virtio-vga", "hostmem", "0"}, {"virtio-gpu-pci", "hostmem", "0"},
 	{"virtio-vga", "vectors", "3"}, {"virtio-vga", "page-per-vq", "off"}, {"virtio-vga", "disable-modern", "off"},
 	{"megasas", "msix", ""}, {"megasas-gen2", "msix", ""},
-	{"tpm-tis", "ppi", "on"}, {"tpm-crb", "ppi", "on"},
 	{"vmxnet3", "x-old-msi-offsets", ""}, {"pvscsi", "x-old-pci-configuration", ""},
 	{"vfio-pci", "x-msix-relocation", "off"}, {"vfio-pci", "x-igd-gms", "0"}, {"vfio-pci", "x-igd-lpc", "off"},
 	{"vfio-pci", "x-igd-legacy-mode", ""}, {"vfio-pci", "x-vga", "off"}, {"vfio-pci", "x-pci-class-code", ""},

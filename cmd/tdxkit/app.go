@@ -50,9 +50,9 @@ func oneLine(s string) string {
 func newApp(t *terminal) *cli.App {
 	app := &cli.App{
 		Name:    "tdxkit",
-		Usage:   "predict the measurement registers of Intel TDX guests",
+		Usage:   "predict the measurement registers of Intel TDX guests, and verify their evidence",
 		Version: version(),
-		Description: "Exit codes: 0 done, 1 mismatch, 2 usage, 3 input refused or not supported.\n" +
+		Description: "Exit codes: 0 done or accepted, 1 mismatch or rejected, 2 usage, 3 input refused or not supported.\n" +
 			"Results go to stdout; notes, errors (tdxkit: ...) and hints (tdxkit: hint: ...) to stderr.",
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,
@@ -61,6 +61,7 @@ func newApp(t *terminal) *cli.App {
 		Action:                    noVerb,
 		Commands: []*cli.Command{
 			measureCommand(t), inspectCommand(t), acpiCommand(t), replayCommand(), dstackMRCommand(t),
+			verifyCommand(t), explainCommand(t), composeHashCommand(), reportDataCommand(), nonceCommand(), collateralCommand(),
 		},
 	}
 	for _, c := range app.Commands {

@@ -45,10 +45,11 @@ func exitCode(err error) int {
 	var u *usageError
 	var m *mismatchError
 	var s *dstack.MismatchError
+	var j *rejectionError
 	switch {
 	case errors.As(err, &u), errors.Is(err, qemu.ErrUsage), errors.Is(err, qemu.ErrUnknown):
 		return exitUsage
-	case errors.As(err, &m), errors.As(err, &s):
+	case errors.As(err, &m), errors.As(err, &s), errors.As(err, &j):
 		return exitMismatch
 	}
 	return exitInput
@@ -59,9 +60,12 @@ func splitHint(err error, msg string) (string, string) {
 	var u *usageError
 	var o *qemu.OptionError
 	var i *inputError
+	var j *rejectionError
 	switch {
 	case errors.As(err, &u):
 		return msg, u.hint
+	case errors.As(err, &j):
+		return msg, j.hint
 	case errors.As(err, &i) && i.hint != "":
 		return msg, i.hint
 	case errors.As(err, &o) && o.Hint != "":

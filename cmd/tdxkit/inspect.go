@@ -20,12 +20,19 @@ func inspectCommand(t *terminal) *cli.Command {
 			inspectKind("acpi", "ACPI tables, a table loader or a root pointer as QEMU hands them over", "tables.bin", inspectACPI),
 			inspectKind("smbios", "an SMBIOS structure table", "smbios.bin", inspectSMBIOS),
 			inspectKind("eventlog", "a TCG crypto-agile event log (CCEL)", "/sys/firmware/acpi/tables/data/CCEL", inspectEventLog),
+			inspectKind("quote", "every field of a quote, and the platform that made it; nothing is verified", "quote.json", inspectQuote),
+			inspectKind("collateral", "TCB levels, module and QE identities, dates; nothing is verified", "collateral.json", inspectCollateral),
 		},
 	}
 }
 
 // inspectKind is a verb with one file.
 func inspectKind(name, what, example string, show func(*printer, string) error) *cli.Command {
+	return inspectKindAs(name, what, "inspect", example, show)
+}
+
+// inspectKindAs is inspectKind below another verb.
+func inspectKindAs(name, what, verb, example string, show func(*printer, string) error) *cli.Command {
 	arg := "FILE"
 	if name == "image" {
 		arg = "DIR"
@@ -33,8 +40,8 @@ func inspectKind(name, what, example string, show func(*printer, string) error) 
 	return &cli.Command{
 		Name:        name,
 		Usage:       what,
-		UsageText:   fmt.Sprintf("tdxkit inspect %s [--output text|json] %s", name, arg),
-		Description: fmt.Sprintf("Example:\n  tdxkit inspect %s --output json %s", name, example),
+		UsageText:   fmt.Sprintf("tdxkit %s %s [--output text|json] %s", verb, name, arg),
+		Description: fmt.Sprintf("Example:\n  tdxkit %s %s --output json %s", verb, name, example),
 		Flags:       []cli.Flag{outputFlag()},
 		Action: func(c *cli.Context) error {
 			p, err := newPrinter(c)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -177,6 +178,8 @@ type eventJSON struct {
 	From     []spanJSON  `json:"from,omitempty"`
 	By       string      `json:"decided_by,omitempty"`
 	Cite     string      `json:"cite,omitempty"`
+	Data     string      `json:"data,omitempty"`  // hexadecimal: what the log carries
+	Bytes    string      `json:"bytes,omitempty"` // hexadecimal: what is hashed, where it is made and short
 }
 
 type spanJSON struct {
@@ -221,12 +224,19 @@ func (j *job) record(c *cli.Context, l *loaded, o outcome) measurementJSON {
 	return v
 }
 
+// shortBytes is how many bytes of what is hashed are printed: a TD HOB and an SMBIOS table are, ACPI tables are not.
+const shortBytes = 4 << 10
+
 func newEventJSON(e mr.Event) eventJSON {
 	v := eventJSON{
 		Rule: e.Rule, Register: e.Register, Type: e.Type.String(), Digest: e.Measured.Digest, What: e.Measured.What, Cite: e.Cite.String(),
 	}
 	if rule, ok := predict.RuleOf(e); ok {
 		v.By = rule.From
+	}
+	v.Data = hex.EncodeToString(e.Data)
+	if len(e.Measured.Bytes) <= shortBytes {
+		v.Bytes = hex.EncodeToString(e.Measured.Bytes)
 	}
 	for _, s := range e.Measured.Spans {
 		v.From = append(v.From, spanJSON{s.Artifact, s.Off, s.Len})

@@ -17,13 +17,16 @@ var loggedRegisters = []mr.Register{mr.RTMR0, mr.RTMR1, mr.RTMR2, mr.RTMR3}
 func replayCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "replay",
+		Aliases:     []string{"verify-rtmr3"},
 		Usage:       "recompute the registers from an event log",
-		UsageText:   "tdxkit replay --event-log FILE [--expect rtmr0=HEX]... [--output text|json]",
-		Description: "Example:\n  tdxkit replay --event-log ccel.bin --expect rtmr2=$(jq -r .rtmr2 expected.json)",
+		UsageText:   "tdxkit replay --event-log FILE [--quote FILE] [--expect rtmr0=HEX]... [--output text|json]\ntdxkit verify-rtmr3 --event-log FILE --expected-rtmr3 HEX",
+		Description: "A quote is taken as it is: verify says whether it is genuine.\n\nExample:\n  tdxkit replay --event-log ccel.bin --expect rtmr2=$(jq -r .rtmr2 expected.json)",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "event-log", Usage: "the log `FILE`"},
-			&cli.StringFlag{Name: "format", Value: "auto", Usage: "`FORMAT` of the log: auto or ccel"},
+			&cli.StringFlag{Name: "format", Value: "auto", Usage: "`FORMAT` of the log: auto, ccel or dstack"},
+			&cli.StringFlag{Name: "quote", Usage: "`FILE` with a quote whose registers must come out"},
 			&cli.StringSliceFlag{Name: "expect", Usage: "`REGISTER=HEX` that must come out; may be repeated"},
+			&cli.StringFlag{Name: "expected-rtmr3", Usage: "RTMR3 `HEX` that must come out"},
 			outputFlag(),
 		},
 		Action: replay,
@@ -52,21 +55,22 @@ func replay(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	if f := c.String("format"); f != "auto" && f != "ccel" {
-		return usage(fmt.Sprintf("--format %q: want auto or ccel", f), "")
-	}
 	if !c.IsSet("event-log") {
 		return usage("--event-log is not given", "")
 	}
-	want, err := parseExpect(c.StringSlice("expect"))
+	want, err := wantedRegisters(c)
 	if err != nil {
 		return err
 	}
-	log, values, err := readLog(c.String("event-log"))
+	events, err := readEvents(c.String("event-log"), c.String("format"))
 	if err != nil {
 		return err
 	}
-	v := &replayJSON{Schema: "tdxkit.replay/v1", Events: len(log.Events)}
+	values, err := mr.Replay(events)
+	if err != nil {
+		return inFile(c.String("event-log"), roleOther, err)
+	}
+	v := &replayJSON{Schema: "tdxkit.replay/v1", Events: len(events)}
 	var wrong []string
 	for _, reg := range loggedRegisters {
 		v.Registers.set(reg, values[reg])
@@ -113,6 +117,30 @@ func parseExpect(list []string) (map[mr.Register]mr.Digest, error) {
 	return want, nil
 }
 
+// wantedRegisters are those of --expect, --expected-rtmr3 and --quote. All must agree.
+func wantedRegisters(c *cli.Context) (map[mr.Register]mr.Digest, error) {
+	list := c.StringSlice("expect")
+	if s := c.String("expected-rtmr3"); s != "" {
+		list = append(list, "rtmr3="+strings.TrimPrefix(s, "0x"))
+	}
+	want, err := parseExpect(list)
+	if err != nil || !c.IsSet("quote") {
+		return want, err
+	}
+	q, _, err := readQuote(c.String("quote"))
+	if err != nil {
+		return nil, err
+	}
+	values := quoted(q)
+	for _, r := range loggedRegisters {
+		if w, ok := want[r]; ok && w != values[r] {
+			return nil, &mismatchError{fmt.Sprintf("%s is %s in the quote, expected %s", r, values[r], w)}
+		}
+		want[r] = values[r]
+	}
+	return want, nil
+}
+
 // readLog reads a log and replays it.
 func readLog(path string) (*eventlog.Log, mr.Values, error) {
 	data, err := readFile(path, roleOther, bin.MaxEventLog)
@@ -129,4 +157,13 @@ func readLog(path string) (*eventlog.Log, mr.Values, error) {
 	}
 	values, err := mr.Replay(events)
 	return log, values, inFile(path, roleOther, err)
+}
+
+// parseCCEL reads a CCEL for its extensions.
+func parseCCEL(data []byte) ([]mr.Event, error) {
+	log, err := eventlog.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return mr.FromLog(log)
 }

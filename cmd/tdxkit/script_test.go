@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -26,7 +27,8 @@ func TestMain(m *testing.M) {
 //	edit FROM TO OFF HEX   copy a file with bytes changed at an offset
 //	cut FROM TO N          copy the first N bytes of a file
 //
-// and the variables FD (OVMF 2025.02), FD2026 (OVMF 2026.08), KERNEL (Linux 6.12) and INITRD.
+// and the variables FD (OVMF 2025.02), FD2026 (OVMF 2026.08), KERNEL (Linux 6.12), INITRD, QUOTES and LOGS (folders of real
+// quotes and event logs) and COMPOSE (the app-compose.json of near-mpc).
 func TestScripts(t *testing.T) {
 	dir := t.TempDir()
 	files := map[string]string{"KERNEL": "vmlinuz-6.12-cloud", "INITRD": "initrd.gz"}
@@ -38,6 +40,21 @@ func TestScripts(t *testing.T) {
 		files[env] = filepath.Join(dir, name+".fd")
 		write(t, files[env], fixtures.Firmware(t, name))
 	}
+	files["QUOTES"] = filepath.Join(fixtures.Dir(), "quotes")
+	files["LOGS"] = filepath.Join(dir, "logs")
+	ccel := filepath.Join(files["LOGS"], "gcp-cos113.bin")
+	if err := os.Mkdir(files["LOGS"], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, ccel, fixtures.File(t, "eventlog", "gcp-cos113.bin.zst"))
+	var near struct {
+		AppCompose string `json:"app_compose"`
+	}
+	if err := json.Unmarshal(fixtures.File(t, "quotes", "near-mpc.tcb_info.json"), &near); err != nil {
+		t.Fatal(err)
+	}
+	files["COMPOSE"] = filepath.Join(dir, "app-compose.json")
+	write(t, files["COMPOSE"], []byte(near.AppCompose))
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {

@@ -12,4 +12,7 @@ const (
 	MaxInitrdEntries = 1 << 18   // files; a live system's initrd has some 20 000, a whole root file system 200 000
 	MaxInitrdName    = 4096      // bytes with NUL; Linux PATH_MAX, longer names are skipped by the kernel
 	MaxInitrdData    = 8 << 30   // bytes after decompression; a GPU appliance's root file system has 3 GiB
+	MaxQuote         = 128 << 10 // bytes; a quote has 5 KiB, the largest buffer of GetQuote seen is 128 KiB, padded with zeros
+	MaxEvidence      = 16 << 20  // bytes of a file that holds a quote; with its event log some 20 KiB, with a base64 CCEL 350 KiB
+	MaxCollateral    = 4 << 20   // bytes; a bundle has 25 KiB, a PCK CRL could grow to some hundred KiB
 )

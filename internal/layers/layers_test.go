@@ -57,6 +57,30 @@ func TestPolicyIsSound(t *testing.T) {
 	}
 }
 
+// TestVerifierStandsAlone holds what a relying party's verifier is made of: no module of others, and no parser of
+// firmware, kernels, disk images or YAML, however deep.
+func TestVerifierStandsAlone(t *testing.T) {
+	barred := []string{"ovmf", "tdvf", "kernel", "acpi", "acpi/aml", "smbios", "mr/predict", "internal/decompress", "internal/lzma", "dstack/compose"}
+	seen := map[string]bool{}
+	var walk func(pkg, by string)
+	walk = func(pkg, by string) {
+		if strings.Contains(pkg, ".") || pkg == "*" || slices.Contains(barred, pkg) {
+			t.Errorf("%s may import %s", by, pkg)
+		}
+		if seen[pkg] {
+			return
+		}
+		seen[pkg] = true
+		for _, i := range policy[pkg] {
+			walk(i, pkg)
+		}
+	}
+	walk("verify", "verify")
+	if len(seen) < 8 {
+		t.Errorf("walked %d packages, want at least 8", len(seen))
+	}
+}
+
 func findCycle(pkg string, seen []string) []string {
 	if slices.Contains(seen, pkg) {
 		return append(seen, pkg)

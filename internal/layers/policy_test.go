@@ -7,7 +7,9 @@ var policy = map[string][]string{
 	// 0: primitives
 	"internal/bin":        {},
 	"internal/lzma":       {"internal/bin"},
+	"internal/strictjson": {"internal/bin"},
 	"internal/decompress": {"internal/bin", "internal/lzma", "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
+	"internal/keccak":     {},
 	"efi":                 {"internal/bin"},
 
 	// 1: formats
@@ -16,21 +18,28 @@ var policy = map[string][]string{
 	"tdvf":     {"internal/bin", "efi", "ovmf"},
 	"kernel":   {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
 	"acpi/aml": {"internal/bin"},
+	"quote":    {"internal/bin", "internal/strictjson"},
 
 	// 2: models
-	"mr":          {"efi", "eventlog"},
-	"qemu":        {"internal/bin"},
-	"libvirt":     {"internal/bin"},
-	"ovmf/pcibus": {"internal/bin", "qemu"},
-	"acpi":        {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
-	"smbios":      {"internal/bin", "qemu"},
-	"dstack":      {"internal/bin", "eventlog", "mr", "qemu"},
+	"mr":             {"efi", "eventlog"},
+	"qemu":           {"internal/bin"},
+	"libvirt":        {"internal/bin"},
+	"ovmf/pcibus":    {"internal/bin", "qemu"},
+	"acpi":           {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
+	"smbios":         {"internal/bin", "qemu"},
+	"dstack":         {"internal/bin", "internal/keccak", "internal/strictjson", "eventlog", "mr", "qemu"},
+	"dstack/compose": {"internal/bin", "gopkg.in/yaml.v3"},
+	"dcap":           {"internal/bin", "internal/strictjson", "quote"},
 
 	// 3: composes
 	"mr/predict": {
 		"internal/bin", "efi", "eventlog", "ovmf", "tdvf", "kernel",
 		"mr", "qemu", "ovmf/pcibus", "acpi", "smbios",
 	},
+
+	// 4: judges
+	"verify":  {"internal/bin", "internal/strictjson", "eventlog", "mr", "quote", "dcap", "dstack"},
+	"explain": {"internal/bin", "efi", "eventlog", "mr", "smbios"},
 
 	// 5: the edge
 	"cmd/tdxkit": {"*"},
@@ -41,10 +50,11 @@ var policy = map[string][]string{
 	"internal/golden":    {},
 	"internal/reference": {},
 	"internal/layers":    {},
+	"internal/testpki":   {"quote"},
 }
 
 // testOnly packages are imported by tests alone, and may do what only the edge and tests may do.
-var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "internal/layers"}
+var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "internal/layers", "internal/testpki"}
 
 // edge packages meet files, terminal, clock and network. A package below one of them is one of them.
 var edge = []string{"cmd", "scripts"}

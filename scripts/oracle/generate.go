@@ -1,0 +1,396 @@
+package main
+
+import (
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/tdxkit/tdxkit/qemu"
+)
+
+// A generator makes one random shape. The same seed, number and release make the same shape.
+type generator struct {
+	*rand.Rand
+	release qemu.Version
+	tpm     bool // swtpm is installed
+
+	options  []option
+	files    map[string][]byte
+	n        int    // for names
+	cpus     int    // maxcpus
+	mib      uint64 // of RAM
+	nodes    int
+	hmat     bool
+	buses    []*place
+	taken    map[string]bool // devices of which a machine has one
+	boots    map[int]bool
+	indexes  map[int]bool // acpi-index=
+	reach    uint64       // the least end of the guest's addresses, in GiB
+	slots    int          // of -m
+	room     uint64       // what maxmem leaves for memory devices, in MiB
+	chassis  int
+	scsi     []string // ids of devices with a SCSI bus
+	usb      []string
+	ide      []string
+	serial   []string // of virtio-serial devices
+	hda      []string
+	nvme     []string
+	backends int
+}
+
+// generate makes shape number n of a seed.
+func generate(seed, n uint64, release qemu.Version, tpm bool) shape {
+	g := &generator{
+		Rand: rand.New(rand.NewPCG(seed, n)), release: release, tpm: tpm, files: map[string][]byte{},
+		taken: map[string]bool{}, boots: map[int]bool{}, indexes: map[int]bool{},
+	}
+	g.machine()
+	g.topology()
+	g.memory()
+	g.globals()
+	g.cpu()
+	g.defaults()
+	g.firmwareOptions()
+	g.devices()
+	g.smbios()
+	return shape{g.options, g.files}
+}
+
+func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
+
+// pick returns one of a list.
+func pick[T any](g *generator, list ...T) T { return list[g.IntN(len(list))] }
+
+// add adds an option. Words that are empty are left out.
+func (g *generator) add(name string, words ...string) {
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
+	g.options = append(g.options, option{name: name, words: words})
+}
+
+// flag adds an option without an argument.
+func (g *generator) flag(name string) { g.options = append(g.options, option{name: name}) }
+
+// maybe returns a word in some percent of cases.
+func (g *generator) maybe(percent int, format string, a ...any) string {
+	if !g.chance(percent) {
+		return ""
+	}
+	return fmt.Sprintf(format, a...)
+}
+
+// maybeOnOff returns a word that is on or off.
+func (g *generator) maybeOnOff(percent int, key string) string {
+	return g.maybe(percent, "%s=%s", key, pick(g, "on", "off"))
+}
+
+// name makes a name that nothing else has.
+func (g *generator) name(prefix string) string {
+	g.n++
+	return fmt.Sprintf("%s%d", prefix, g.n)
+}
+
+// since reports whether the release is at least that.
+func (g *generator) since(major, minor int) bool {
+	return !g.release.Less(qemu.Version{Major: major, Minor: minor})
+}
+
+// types are the machine types of all releases.
+var types = []qemu.Version{
+	{Major: 5, Minor: 2}, {Major: 6}, {Major: 6, Minor: 1}, {Major: 6, Minor: 2}, {Major: 7}, {Major: 7, Minor: 1}, {Major: 7, Minor: 2},
+	{Major: 8}, {Major: 8, Minor: 1}, {Major: 8, Minor: 2}, {Major: 9}, {Major: 9, Minor: 1}, {Major: 9, Minor: 2},
+	{Major: 10}, {Major: 10, Minor: 1}, {Major: 10, Minor: 2}, {Major: 11}, {Major: 11, Minor: 1},
+}
+
+func (g *generator) machine() {
+	name := "q35"
+	if g.chance(45) {
+		v := pick(g, types...)
+		if !g.release.Less(v) {
+			name = fmt.Sprintf("pc-q35-%d.%d", v.Major, v.Minor)
+		}
+	}
+	words := []string{
+		name, g.maybe(40, "smm=%s", pick(g, "on", "off", "auto")), g.maybe(30, "pic=%s", pick(g, "on", "off", "auto")),
+		g.maybeOnOff(30, "hpet"), g.maybeOnOff(12, "i8042"), g.maybeOnOff(12, "sata"), g.maybeOnOff(12, "smbus"), g.maybeOnOff(12, "usb"),
+		g.maybeOnOff(10, "nvdimm"), g.maybe(1, "acpi=off"), g.maybe(4, "acpi=%s", pick(g, "on", "auto")),
+		g.maybe(5, "x-oem-id=%s", pick(g, "TDXKIT", "ABCDE", "a b c ")), g.maybe(5, "x-oem-table-id=%s", pick(g, "TABLE", "LONGTABL", "x")),
+		g.maybe(7, "max-ram-below-4g=%s", pick(g, "1G", "2G", "3G", "1536M", "768M", "4G", "2000M")),
+		g.maybe(8, "vmport=%s", pick(g, "on", "off", "auto")), g.maybe(6, "pit=%s", pick(g, "on", "off")), g.maybeOnOff(4, "graphics"),
+		g.maybeOnOff(4, "mem-merge"), g.maybeOnOff(4, "dump-guest-core"), g.maybe(2, "suppress-vmdesc=on"),
+		g.maybe(2, "default-bus-bypass-iommu=off"), g.maybe(1, "hmat=off"), g.maybe(3, "cxl=%s", pick(g, "on", "off")),
+		g.maybe(2, "bus-lock-ratelimit=5"),
+	}
+	if g.since(8, 2) {
+		words = append(words, g.maybe(2, "fd-bootchk=off"))
+	}
+	entry := []string{"32", "64"}
+	if g.since(9, 0) {
+		entry = append(entry, "auto")
+	}
+	words = append(words, g.maybe(10, "smbios-entry-point-type=%s", pick(g, entry...)))
+	g.add(pick(g, "machine", "M"), words...)
+	if g.chance(2) {
+		g.flag("usb")
+	}
+	if g.chance(2) && !g.since(9, 0) {
+		g.flag("no-hpet")
+	}
+}
+
+// models are CPU models that every release has.
+var models = []string{
+	"qemu64", "kvm64", "phenom", "core2duo", "coreduo", "n270", "qemu32", "kvm32", "Conroe", "Penryn", "Nehalem", "Nehalem-IBRS",
+	"Westmere", "SandyBridge", "IvyBridge-IBRS", "Haswell", "Haswell-noTSX", "Haswell-v3", "Broadwell", "Broadwell-noTSX-IBRS",
+	"Skylake-Client", "Skylake-Client-v4", "Skylake-Server", "Skylake-Server-IBRS", "Skylake-Server-v5", "Cascadelake-Server",
+	"Cascadelake-Server-v4", "Cooperlake", "Icelake-Server", "Icelake-Server-v5", "SapphireRapids", "Denverton", "Snowridge",
+	"KnightsMill", "Opteron_G1", "Opteron_G3", "Opteron_G5", "EPYC", "EPYC-IBPB", "EPYC-v3", "EPYC-Rome", "EPYC-Milan", "Dhyana",
+	"max", "EPYC-Genoa", "GraniteRapids", "SapphireRapids-v2", "SierraForest", "EPYC-Turin", "ClearwaterForest", "GraniteRapids-v2",
+	"486", "pentium", "athlon", "base",
+}
+
+func (g *generator) cpu() {
+	need := max(36, 30+bits.Len64(g.reach))
+	var widths []int
+	for _, n := range []int{36, 39, 40, 41, 42, 43, 44, 45, 46, 46, 46, 46, 47, 48, 48, 48, 52, 52, 52, 52} {
+		if n >= need || g.chance(1) {
+			widths = append(widths, n)
+		}
+	}
+	width := fmt.Sprintf("phys-bits=%d", pick(g, widths...))
+	words := []string{"qemu64", "vendor=GenuineIntel", width, "+x2apic"}
+	switch {
+	case need <= 40 && g.cpus < 255 && g.chance(15):
+		return // the default
+	case g.chance(45):
+		words = []string{pick(g, models...)}
+		for newModels[words[0]] != [2]int{} && !g.since(newModels[words[0]][0], newModels[words[0]][1]) {
+			words[0] = pick(g, models...)
+		}
+		if need > 40 || g.chance(40) {
+			words = append(words, width)
+		}
+		words = append(words, g.maybe(20, "vendor=%s", pick(g, "GenuineIntel", "AuthenticAMD")), g.maybe(30, "+x2apic"))
+		if slices.Contains(models32, words[0]) {
+			words = slices.DeleteFunc(words, func(w string) bool { return w == width })
+		}
+	}
+	words = append(words, g.maybe(12, "%s", pick(g, "+pdpe1gb", "pdpe1gb=off", "pdpe1gb=on", "-pdpe1gb")),
+		g.maybe(10, "%s", pick(g, "-ht", "+ht", "ss=off", "+ss", "-sse2", "tm=on", "-vme", "clflush=off", "+ds", "-mtrr")),
+		g.maybe(6, "%s", pick(g, "-aes", "+avx", "hypervisor=off", "topoext=on", "l3-cache=off", "kvm=off", "check=off")),
+		g.maybe(3, "family=%d", pick(g, 6, 15, 16, 25, 0)), g.maybe(3, "model=%d", pick(g, 1, 15, 106, 143, 255)), g.maybe(3, "stepping=%d", g.IntN(16)))
+	g.add("cpu", words...)
+}
+
+// newModels are the first releases that have some of them.
+var newModels = map[string][2]int{
+	"SapphireRapids": {8, 0}, "SapphireRapids-v2": {8, 1}, "EPYC-Genoa": {8, 1}, "GraniteRapids": {8, 1}, "SierraForest": {9, 0},
+	"GraniteRapids-v2": {9, 2}, "ClearwaterForest": {10, 0}, "EPYC-Turin": {10, 1},
+}
+
+// models32 are the models whose address width cannot be set.
+var models32 = []string{"coreduo", "n270", "qemu32", "kvm32", "486", "pentium", "athlon"}
+
+// topology fills -smp so that the product is right.
+func (g *generator) topology() {
+	part := func(most int) int { return 1 + g.IntN(most) }
+	dies, modules := 1, 1
+	if g.chance(12) {
+		dies = part(4)
+	}
+	if g.chance(8) && g.since(9, 1) {
+		modules = part(3)
+	}
+	var sockets, cores, threads int
+	switch n := g.IntN(100); {
+	case n < 60:
+		sockets, cores, threads = part(3), part(4), part(2)
+	case n < 85:
+		sockets, cores, threads = part(4), part(12), part(2)
+	case n < 97:
+		sockets, cores, threads = part(4), part(32), part(2)
+	default:
+		sockets, cores, threads = part(6), 24+part(40), part(2)
+	}
+	g.cpus = sockets * dies * modules * cores * threads
+	present := g.cpus
+	if g.chance(30) {
+		present = part(g.cpus)
+	}
+	switch n := g.IntN(100); {
+	case n < 5:
+		g.cpus = 1
+	case n < 35:
+		g.add("smp", fmt.Sprint(g.cpus))
+	case n < 50:
+		g.add("smp", fmt.Sprintf("cpus=%d", present), fmt.Sprintf("maxcpus=%d", g.cpus))
+	case n < 60:
+		g.cpus = sockets * cores
+		g.add("smp", fmt.Sprint(g.cpus), fmt.Sprintf("sockets=%d", sockets))
+	default:
+		words := []string{fmt.Sprintf("%s%d", pick(g, "", "cpus="), present), fmt.Sprintf("sockets=%d", sockets)}
+		if dies > 1 {
+			words = append(words, fmt.Sprintf("dies=%d", dies))
+		}
+		if modules > 1 {
+			words = append(words, fmt.Sprintf("modules=%d", modules))
+		}
+		words = append(words, fmt.Sprintf("cores=%d", cores), fmt.Sprintf("threads=%d", threads))
+		if present != g.cpus || g.chance(30) {
+			words = append(words, fmt.Sprintf("maxcpus=%d", g.cpus))
+		}
+		g.add("smp", words...)
+	}
+}
+
+// memory makes -m and -numa. Memory is not reserved on the host, so that any size will do.
+func (g *generator) memory() {
+	g.mib = pick[uint64](g, 128, 256, 512, 1024, 1536, 2047, 2048, 2049, 2560, 2814, 2815, 2816, 2818, 3072, 3500, 4096, 4098, 5120, 6144, 8192,
+		12288, 16384, 32768, 33792, 65536, 98304, 262144, 786432, 999424, 1048576, 1126400, 2097152, 4194304)
+	if g.chance(20) {
+		g.mib = 128 + 2*g.Uint64N(40000)
+	}
+	nodes := 0
+	if g.chance(18) {
+		nodes = pick(g, 1, 1, 2, 2, 2, 3, 4, 8)
+	}
+	size := fmt.Sprintf("%d", g.mib)
+	switch {
+	case g.mib%1024 == 0 && g.chance(60):
+		size = fmt.Sprintf("%dG", g.mib/1024)
+	case g.chance(50):
+		size += "M"
+	}
+	words := []string{pick(g, "", "size=") + size}
+	g.reach = g.mib/1024 + 40
+	if g.chance(18) {
+		slots, more := pick(g, 1, 2, 3, 8, 16, 32, 100, 256), pick[uint64](g, 1024, 4096, 2048, 10240, 65536, 2, 1000000)
+		words = append(words, g.maybe(90, "slots=%d", slots), fmt.Sprintf("maxmem=%dM", g.mib+more))
+		g.reach += more/1024 + uint64(slots)
+		g.slots, g.room = slots, more
+		if !strings.Contains(strings.Join(words, ","), "slots=") {
+			g.slots = 0
+		}
+	}
+	g.add("m", words...)
+	if nodes > 0 {
+		g.numa(nodes)
+		return
+	}
+	if g.mib > 2048 {
+		g.backend("ram", g.mib)
+		g.add("machine", "memory-backend=ram")
+	}
+}
+
+// backend makes an object of memory.
+func (g *generator) backend(id string, mib uint64) {
+	g.add("object", "memory-backend-ram", "id="+id, fmt.Sprintf("size=%dM", mib), "reserve=off")
+}
+
+// defaults says which default devices there are, and makes the old kinds of devices.
+func (g *generator) defaults() {
+	bare := g.chance(70)
+	if bare {
+		g.flag("nodefaults")
+	}
+	for range pick(g, 0, 0, 1, 1, 1, 2, 3, 4) {
+		g.add("serial", pick(g, "null", "null", "none"))
+	}
+	for range pick(g, 0, 0, 0, 0, 1, 2, 3) {
+		g.add("parallel", pick(g, "null", "null", "none"))
+	}
+	if g.chance(15) {
+		g.add("vga", pick(g, "std", "cirrus", "vmware", "virtio", "none", "none"))
+	} else if !bare && g.chance(50) {
+		g.add("vga", "none")
+	}
+	if g.chance(3) {
+		g.flag("nographic")
+	}
+	for range pick(g, 0, 0, 0, 0, 0, 1, 2) {
+		switch g.IntN(4) {
+		case 0:
+			g.add("nic", "none")
+		case 1:
+			g.add("nic", "user", "model="+pick(g, "e1000", "e1000e", "rtl8139", "virtio-net-pci", "vmxnet3", "virtio"))
+		case 2:
+			g.add("net", "nic", "model="+pick(g, "e1000", "pcnet", "ne2k_pci", "virtio-net-pci"))
+		default:
+			g.add("nic", "hubport", "hubid=0", g.maybe(30, "mac=52:54:00:11:22:33"))
+		}
+	}
+	for range pick(g, 0, 0, 0, 0, 0, 1, 2) {
+		const image = "file=null-co://"
+		switch g.IntN(4) {
+		case 0:
+			g.add("drive", image, "format=raw", "if=virtio")
+		case 1:
+			g.add("drive", image, "format=raw", g.maybe(50, "if=ide"), g.maybe(30, "media=cdrom"))
+		case 2:
+			g.add(pick(g, "hda", "hdb", "cdrom"), "null-co://") // QEMU warns that it does not know the format
+		default:
+			g.add("drive", image, "format=raw", "if=none", "id="+g.name("unused"))
+		}
+	}
+	if g.chance(4) {
+		g.add("virtfs", "local", "path=.", "mount_tag=host", "security_model=none", "readonly=on")
+	}
+}
+
+// firmwareOptions are what is handed over beside devices.
+func (g *generator) firmwareOptions() {
+	if g.chance(20) {
+		g.add("boot", g.maybe(40, "order=%s", pick(g, "c", "dc", "n", "cdn")), g.maybe(50, "menu=%s", pick(g, "on", "off")),
+			g.maybe(40, "splash-time=%d", pick(g, 0, 1, 5000, 65535)), g.maybe(40, "strict=%s", pick(g, "on", "off")), "reboot-timeout=10")
+	}
+	if g.chance(6) {
+		g.add("fw_cfg", "name=opt/ovmf/X-PciMmio64Mb", "string="+pick(g, "65536", "262144", "1048576", "8388608", "32768", "1000"))
+	}
+	if g.chance(6) {
+		g.add("fw_cfg", "name=opt/org.tdxkit/"+g.name("a"), "string=hello")
+	}
+	if g.chance(6) {
+		g.add("kernel", kernelMark)
+		if g.chance(60) {
+			g.add("append", "console=ttyS0")
+		}
+	}
+	g.userTables()
+	for _, w := range []option{
+		{name: "name", words: []string{"guest"}}, {name: "rtc", words: []string{"base=utc"}}, {name: "uuid", words: []string{"6fd2b5a0-1111-4222-8333-0123456789ab"}},
+		{name: "no-reboot"}, {name: "msg", words: []string{"timestamp=on"}}, {name: "k", words: []string{"de"}}, {name: "snapshot"},
+		{name: "debugcon", words: []string{"null"}}, {name: "no-user-config"}, {name: "action", words: []string{"panic=none"}},
+		{name: "overcommit", words: []string{"mem-lock=off"}}, {name: "d", words: []string{"guest_errors"}}, {name: "monitor", words: []string{"none"}},
+		{name: "object", words: []string{"iothread", "id=thread"}}, {name: "object", words: []string{"rng-random", "id=random", "filename=/dev/urandom"}},
+	} {
+		if g.chance(3) {
+			g.options = append(g.options, w)
+		}
+	}
+}
+
+// globals are -global options that reach the chipset or devices.
+func (g *generator) globals() {
+	for _, p := range []struct {
+		percent int
+		values  string
+	}{
+		{15, "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=on off off"}, {8, "ICH9-LPC.disable_s3=0 1 1"}, {8, "ICH9-LPC.disable_s4=0 1 1"},
+		{4, "ICH9-LPC.s4_val=0 1 2 5 255"}, {6, "ICH9-LPC.x-keep-pci-slot-hpc=on off"}, {2, "ICH9-LPC.smm-compat=on off"},
+		{2, "ICH9-LPC.noreboot=on off"}, {2, "ICH9-LPC.enable_tco=on off"}, {2, "mch.extended-tseg-mbytes=16"},
+		{18, "q35-pcihost.pci-hole64-size=0 1G 33G 64G 512G 1T 0x100000000000 100M 2000000000"}, {3, "q35-pcihost.x-pci-hole64-fix=on off"},
+		{2, "isa-debugcon.iobase=0x402"}, {2, "virtio-net-pci.vectors=0 3 9"},
+		{2, "pcie-root-port.hotplug=on off"}, {2, "virtio-blk-pci.page-per-vq=on"}, {1, "kvm-pit.lost_tick_policy=discard"},
+		{2, "pcie-root-port.x-speed=8"}, {1, "nvme.aerl=4"}, {1, "e1000.romfile="}, {1, "virtio-net-pci.romfile="}, {1, "pci-bridge.shpc=on"},
+	} {
+		if !g.chance(p.percent) {
+			continue
+		}
+		head, values, _ := strings.Cut(p.values, "=")
+		value := pick(g, strings.Split(values, " ")...)
+		g.add("global", head+"="+value)
+		g.reach += map[string]uint64{"33G": 33, "64G": 64, "512G": 512, "1T": 1024, "0x100000000000": 16384}[value]
+	}
+}
