@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
@@ -45,7 +46,7 @@ type rawTable struct {
 
 // Diff says in what two files of tables differ: etc/acpi/tables as QEMU makes it, or single tables. It is empty only
 // where they hold the same. What follows from another difference, lengths and checksums, is left out beside it. Errors
-// are *[bin.FormatError].
+// *[bin.FormatError].
 func Diff(a, b []byte) ([]Difference, error) {
 	ta, err := splitTables(a)
 	if err != nil {
@@ -71,6 +72,10 @@ func Diff(a, b []byte) ([]Difference, error) {
 		if bytes.Equal(t.data, other.data) {
 			continue
 		}
+		if sameRoots(t, other, ta, tb) {
+			out = append(out, diffFields(t.name, "", headerFields, t.data, other.data, 0, 0)...)
+			continue
+		}
 		d, err := diffTable(t, other)
 		if err != nil {
 			return nil, err
@@ -85,10 +90,65 @@ func Diff(a, b []byte) ([]Difference, error) {
 			out = append(out, Difference{Table: t.name, Offset: -1, OffsetB: t.off, B: describeTable(t)})
 		}
 	}
+	out = slices.DeleteFunc(out, func(d Difference) bool { return isMove(d, ta, tb) })
 	if !slices.Equal(common, order) {
 		out = append(out, Difference{Path: "order of tables", A: strings.Join(common, " "), B: strings.Join(order, " ")})
 	}
 	return out, nil
+}
+
+// pointerFields are the fields that hold a table's offset in QEMU's file.
+var pointerFields = []string{"FIRMWARE_CTRL", "DSDT", "X_FIRMWARE_CTRL", "X_DSDT"}
+
+// isMove reports whether a difference is that of a pointer of the FADT to one and the same table, which lies elsewhere.
+func isMove(d Difference, a, b []rawTable) bool {
+	if d.Table != "FACP" || !slices.Contains(pointerFields, d.Path) {
+		return false
+	}
+	target := func(value string, tables []rawTable) string {
+		n, err := strconv.ParseUint(value, 0, 64)
+		if err != nil {
+			return ""
+		}
+		return tableAt(n, tables)
+	}
+	name := target(d.A, a)
+	return name != "" && name == target(d.B, b)
+}
+
+// tableAt returns the name of the table at an offset, "" where none begins.
+func tableAt(off uint64, tables []rawTable) string {
+	i := slices.IndexFunc(tables, func(t rawTable) bool { return uint64(t.off) == off })
+	if i < 0 {
+		return ""
+	}
+	return tables[i].name
+}
+
+// sameRoots reports whether two root tables name the same tables of their files in the same order, but for those that
+// one file lacks.
+func sameRoots(a, b rawTable, ta, tb []rawTable) bool {
+	names := func(t rawTable, own, other []rawTable) (list []string, ok bool) {
+		width := map[string]int{"RSDT": 4, "XSDT": 8}[string(t.data[:4])]
+		if width == 0 || (len(t.data)-headerLen)%width != 0 {
+			return nil, false
+		}
+		for p := t.data[headerLen:]; len(p) > 0; p = p[width:] {
+			var v [8]byte
+			copy(v[:], p[:width])
+			name := tableAt(binary.LittleEndian.Uint64(v[:]), own)
+			if name == "" {
+				return nil, false
+			}
+			if slices.ContainsFunc(other, func(t rawTable) bool { return t.name == name }) {
+				list = append(list, name)
+			}
+		}
+		return list, true
+	}
+	la, okA := names(a, ta, tb)
+	lb, okB := names(b, tb, ta)
+	return okA && okB && slices.Equal(la, lb)
 }
 
 func describeTable(t rawTable) string { return fmt.Sprintf("a table of %d bytes", len(t.data)) }

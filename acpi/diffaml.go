@@ -12,9 +12,8 @@ import (
 // An amlObject is an object of a definition block that is compared by itself.
 type amlObject struct {
 	*aml.Object
-	key    string // kind, path, and number among those of both
-	parent string // key of the device that holds it, "" for none
-	data   []byte
+	key  string // kind, path, and number among those of both
+	data []byte
 }
 
 // diffAML compares two definition blocks object by object.
@@ -34,12 +33,12 @@ func diffAML(a, b rawTable) ([]Difference, error) {
 		switch {
 		case ok:
 			out = append(out, diffObject(a.name, o, other)...)
-		case !isMissing(inB, o.parent):
+		case !isWithin(o.Path, inA, inB):
 			out = append(out, Difference{Table: a.name, Path: o.Path, Offset: o.Off, OffsetB: -1, A: o.describe()})
 		}
 	}
 	for _, o := range lb {
-		if _, ok := inA[o.key]; !ok && !isMissing(inA, o.parent) {
+		if _, ok := inA[o.key]; !ok && !isWithin(o.Path, inB, inA) {
 			out = append(out, Difference{Table: a.name, Path: o.Path, Offset: -1, OffsetB: o.Off, B: o.describe()})
 		}
 	}
@@ -55,10 +54,18 @@ func diffAML(a, b rawTable) ([]Difference, error) {
 	return diffRuns(a.name, "encoding,", a.data[headerLen:], b.data[headerLen:], headerLen, headerLen), nil
 }
 
-// isMissing reports whether an object that holds another is missing as well, and has been told.
-func isMissing(in map[string]amlObject, parent string) bool {
-	_, ok := in[parent]
-	return parent != "" && !ok
+// isWithin reports whether a path lies within a device that one block has and the other lacks, which is told itself.
+func isWithin(path string, in, notIn map[string]amlObject) bool {
+	for i := strings.LastIndexByte(path, '.'); i > 0; i = strings.LastIndexByte(path[:i], '.') {
+		for _, kind := range []aml.Kind{aml.KindDevice, aml.KindProcessor} {
+			key := string(kind) + " " + path[:i]
+			_, has := in[key]
+			if _, other := notIn[key]; has && !other {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func byKey(list []amlObject) map[string]amlObject {
@@ -77,11 +84,11 @@ func amlObjects(t rawTable) ([]amlObject, error) {
 	}
 	var out []amlObject
 	seen := map[string]int{}
-	var walk func(list []*aml.Object, parent string)
-	walk = func(list []*aml.Object, parent string) {
+	var walk func(list []*aml.Object)
+	walk = func(list []*aml.Object) {
 		for _, o := range list {
 			if o.Kind == aml.KindScope {
-				walk(o.Children, parent)
+				walk(o.Children)
 				continue
 			}
 			name := fmt.Sprintf("%s %s", o.Kind, o.Path)
@@ -90,11 +97,11 @@ func amlObjects(t rawTable) ([]amlObject, error) {
 				key = fmt.Sprintf("%s %d", name, seen[name])
 			}
 			seen[name]++
-			out = append(out, amlObject{Object: o, key: key, parent: parent, data: t.data[o.Off:o.End]})
-			walk(o.Children, key)
+			out = append(out, amlObject{Object: o, key: key, data: t.data[o.Off:o.End]})
+			walk(o.Children)
 		}
 	}
-	walk(root.Children, "")
+	walk(root.Children)
 	return out, nil
 }
 
