@@ -177,6 +177,16 @@ func TestUnsupported(t *testing.T) {
 		{"another IOMMU property", func(m *qemu.Machine) {
 			m.IOMMU = qemu.IOMMU{Kind: qemu.AMDIOMMU, Device: &qemu.PCIDevice{}, Props: map[string]string{"dma-translation": "1"}}
 		}, "dma-translation"},
+		{"an initiator of no node", func(m *qemu.Machine) { m.GenericInitiators = []qemu.GenericInitiator{{Node: 1}} }, "node 1"},
+		{"an initiator on no bus", func(m *qemu.Machine) {
+			m.NUMA = []qemu.NUMANode{{RAM: m.RAM, Initiator: qemu.NoInitiator}}
+			m.GenericInitiators = []qemu.GenericInitiator{{Device: &qemu.PCIDevice{}}}
+		}, "on no bus"},
+		{"a latency without a base", func(m *qemu.Machine) { m.HMAT = &qemu.HMAT{Localities: []qemu.Locality{{}}} }, "no base"},
+		{"a latency of no node", func(m *qemu.Machine) {
+			m.HMAT = &qemu.HMAT{Localities: []qemu.Locality{{Base: 1, Entries: []qemu.LocalityEntry{{Target: 3}}}}}
+		}, "hmat-lb"},
+		{"an AMD IOMMU without its function", func(m *qemu.Machine) { m.IOMMU.Kind = qemu.AMDIOMMU }, "no function"},
 		{"a user's table that nobody read", func(m *qemu.Machine) { m.ACPITables = []qemu.ACPITable{{Paths: []string{"mine.dsl"}}} }, "mine.dsl"},
 		{"an unknown ISA device", func(m *qemu.Machine) { m.ISA = []qemu.ISADevice{{Driver: "isa-flux"}} }, "isa-flux"},
 		{"a fifth serial port", func(m *qemu.Machine) { m.Serial = []int{4} }, "isa-serial"},

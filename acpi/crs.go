@@ -187,6 +187,12 @@ func (s *state) extraRoots() (extraRoots, error) {
 		used.Memory = append(used.Memory, own.Memory...)
 		used.Memory64 = append(used.Memory64, own.Memory64...)
 		s.Scope("\\_SB", func() { s.extraRoot(bus, own) })
+		if registers, _ := s.m.CXLRegisters(); bus.CXL {
+			used.Memory = append(used.Memory, registers) // beyond 4 GiB, as QEMU does
+		}
+	}
+	if s.cxlBridge() != nil {
+		s.Add(cxlRoot())
 	}
 	return used, nil
 }
@@ -194,14 +200,24 @@ func (s *state) extraRoots() (extraRoots, error) {
 // extraRoot appends the host bridge device of one extra root bus.
 func (s *state) extraRoot(bus *qemu.Bus, own resources) {
 	const hex = "0123456789ABCDEF"
-	name := string([]byte{'P', 'C', hex[bus.BusNr>>4], hex[bus.BusNr&0xf]})
+	kind := "PC"
+	if bus.CXL {
+		kind = "CL"
+	}
+	name := string([]byte{kind[0], kind[1], hex[bus.BusNr>>4], hex[bus.BusNr&0xf]})
 	s.Device(name, func() {
 		nr := aml.Int(uint64(bus.BusNr))
 		s.Name("_UID", nr)
 		s.Name("_BBN", nr)
-		s.Name("_HID", aml.EISAID("PNP0A08"))
-		s.Name("_CID", aml.EISAID("PNP0A03"))
-		s.Add(oscMethodNativeHotplug)
+		if bus.CXL {
+			s.Name("_HID", aml.Str("ACPI0016"))
+			s.Name("_CID", aml.Package(aml.EISAID("PNP0A08"), aml.EISAID("PNP0A03")))
+			s.Add(cxlOSC())
+		} else {
+			s.Name("_HID", aml.EISAID("PNP0A08"))
+			s.Name("_CID", aml.EISAID("PNP0A03"))
+			s.Add(oscMethodNativeHotplug)
+		}
 		if bus.NUMANode >= 0 {
 			s.Name("_PXM", aml.Int(uint64(bus.NUMANode)))
 		}

@@ -49,7 +49,33 @@ func check(m *qemu.Machine) error {
 	case m.IOMMU.Kind == qemu.AMDIOMMU && m.IOMMU.Device == nil:
 		return unsupported("amd-iommu", "", "it has no function")
 	}
+	if err := checkNUMA(m); err != nil {
+		return err
+	}
 	return checkBus(m.Root, 0)
+}
+
+// checkNUMA refuses values about nodes that are not there.
+func checkNUMA(m *qemu.Machine) error {
+	for _, g := range m.GenericInitiators {
+		if g.Node < 0 || g.Node >= len(m.NUMA) {
+			return unsupported("acpi-generic-initiator", "", fmt.Sprintf("there is no node %d", g.Node))
+		}
+	}
+	if m.HMAT == nil {
+		return nil
+	}
+	for _, l := range m.HMAT.Localities {
+		if l.Base == 0 {
+			return unsupported("-numa hmat-lb", "", "it has no base")
+		}
+		for _, e := range l.Entries {
+			if e.Initiator < 0 || e.Target < 0 || e.Initiator >= len(m.NUMA) || e.Target >= len(m.NUMA) {
+				return unsupported("-numa hmat-lb", "", fmt.Sprintf("there is no node %d or %d", e.Initiator, e.Target))
+			}
+		}
+	}
+	return nil
 }
 
 func checkBus(bus *qemu.Bus, depth int) error {

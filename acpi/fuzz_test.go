@@ -1,6 +1,9 @@
 package acpi_test
 
 import (
+	"bytes"
+	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/tdxkit/tdxkit/acpi"
@@ -74,7 +77,68 @@ func (d *dice) machine() *qemu.Machine {
 	}
 	m.Root = &qemu.Bus{}
 	*m.Root = *d.bus(m, 3)
+	d.more(m)
 	return m
+}
+
+// more deals what fewer machines have.
+func (d *dice) more(m *qemu.Machine) {
+	m.WDAT, m.CXL, m.VMClock, m.BypassIOMMU, m.NoTPMPresence = d.bool(), d.bool(), d.bool(), d.bool(), d.bool()
+	if nodes := len(m.NUMA); nodes > 0 && d.bool() {
+		m.HMAT = &qemu.HMAT{Caches: []qemu.SideCache{{Node: d.n(nodes), Level: uint8(d.n(4))}}}
+		for range d.n(4) {
+			m.HMAT.Localities = append(m.HMAT.Localities, qemu.Locality{DataType: uint8(d.n(6)), Base: uint64(d.n(255)),
+				Entries: []qemu.LocalityEntry{{Initiator: d.n(nodes + 1), Target: d.n(nodes), Value: uint64(d.n(255)) << 20}}})
+		}
+	}
+	m.NVDIMMs = make([]qemu.NVDIMM, d.n(3))
+	for i := range m.NVDIMMs {
+		m.NVDIMMs[i] = qemu.NVDIMM{Slot: d.n(256), Size: uint64(d.n(255)) << 21, Node: d.n(3), Unarmed: d.bool()}
+	}
+	m.PluggedNVDIMMs, m.NVDIMMPersistence = m.NVDIMMs, uint32(d.n(4))
+	m.IOMMU = qemu.IOMMU{Kind: qemu.IOMMUKind(d.n(4)), AWBits: 39, Remaps: d.bool(), DeviceTLB: d.bool()}
+	if n := len(m.Root.Devices); n > 0 {
+		at := m.Root.Devices[d.n(n)]
+		m.IOMMU.Device = at
+		if d.bool() {
+			m.ERST = at
+		}
+		if len(m.NUMA) > 0 && d.bool() {
+			m.GenericInitiators = []qemu.GenericInitiator{{Node: d.n(3), Device: at}}
+		}
+	}
+}
+
+// FuzzUserTable builds a machine with a user's table: it is in the file as it came but for its length, its checksum and
+// what options replace.
+func FuzzUserTable(f *testing.F) {
+	f.Add([]byte("TEST"), "SIGN", true)
+	f.Add(bytes.Repeat([]byte{1}, 40), "SLIC", true)
+	f.Add([]byte{}, "", false)
+	f.Add(bytes.Repeat([]byte{7}, 70000), "OEM1", false)
+	f.Fuzz(func(t *testing.T, content []byte, signature string, header bool) {
+		m, err := qemu.ParseArgs(strings.Fields(machine(1, "1G", "")), "10.1.0", qemu.ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.ACPITables = []qemu.ACPITable{{Paths: []string{"t"}, Content: content, HasHeader: header, Signature: &signature}}
+		b, err := acpi.Build(m, acpi.Chipset{PMBase: 0x600})
+		if err != nil {
+			return
+		}
+		user := b.List[len(b.List)-2]
+		table := b.Tables[user.Off : user.Off+user.Len]
+		sum := byte(0)
+		for _, v := range table {
+			sum += v
+		}
+		if sum != 0 || len(table) < 36 || int(binary.LittleEndian.Uint32(table[4:])) != len(table) {
+			t.Errorf("the table has %d bytes, says %d and sums up to %#x", len(table), binary.LittleEndian.Uint32(table[4:]), sum)
+		}
+		if tail := content[min(len(content), 36):]; !bytes.HasSuffix(table, tail) {
+			t.Error("the table does not end as its content")
+		}
+	})
 }
 
 // FuzzBuild builds random machines, placed or not. What is built must be consistent, whatever the machine; nothing may

@@ -84,7 +84,9 @@ func (s *state) hmatLocality(l *qemu.Locality, initiators []int) {
 	}
 	values := make([]uint16, len(initiators)*targets)
 	for _, e := range l.Entries {
-		values[row[e.Initiator]*targets+e.Target] = uint16(e.Value / l.Base)
+		if i, ok := row[e.Initiator]; ok {
+			values[i*targets+e.Target] = uint16(e.Value / l.Base)
+		}
 	}
 	for _, v := range values {
 		s.word(v)

@@ -66,6 +66,7 @@ type Facts struct {
 	PCIExBar   uint64 // PCIEXBAR, where the ECAM lies; 0 is unknown
 	Window     WindowRule
 	PCIExBarBy string // evidence for PCIExBar and Window
+	FiveLevel  Fact   // page tables of five levels where the processor has them (PcdUse5LevelPageTable)
 }
 
 // A WindowRule says how a build places the window for 64-bit BARs. edk2, OvmfPkg/Library/PlatformInitLib/MemDetect.c,
@@ -121,6 +122,7 @@ func (f *Facts) Lines() []Line {
 		{"Secure Boot support", &f.SecureBoot},
 		{"platform key enrolled", &f.PKEnrolled},
 		{"NvVars file", &f.NvVars},
+		{"page tables of five levels", &f.FiveLevel},
 	} {
 		lines = append(lines, Line{x.name, x.fact.Value.String(), x.fact.Evidence})
 	}

@@ -30,11 +30,11 @@ func TestFacts(t *testing.T) {
 		bar      uint64
 		window   WindowRule
 	}{
-		{"ovmf-2022.11", "202211", "nnny" + "nnnnn" + "nn" + "nyny" + "ynn", 0xb0000000, WindowDynamic},
-		{"ovmf-2025.02", "202502", "nyyy" + "yyyny" + "nn" + "nyny" + "nny", 0xe0000000, WindowPaging57},
-		{"ovmf-2026.08", "202605 or later", "nyyy" + "yyyyy" + "yy" + "yyyy" + "nny", 0xe0000000, WindowPaging57},
-		{"inteltdx-2026.08", "later than 202605", "yynn" + "yyyyy" + "yy" + "ynyn" + "yyn", 0xe0000000, WindowPaging57},
-		{"inteltdx-2026.08-blank", "later than 202605", "yynn" + "yyyyy" + "yy" + "ynyn" + "ynn", 0xe0000000, WindowPaging57},
+		{"ovmf-2022.11", "202211", "nnny" + "nnnnn" + "nn" + "nyny" + "ynnn", 0xb0000000, WindowDynamic},
+		{"ovmf-2025.02", "202502", "nyyy" + "yyyny" + "nn" + "nyny" + "nnyn", 0xe0000000, WindowPaging57},
+		{"ovmf-2026.08", "202605 or later", "nyyy" + "yyyyy" + "yy" + "yyyy" + "nnyn", 0xe0000000, WindowPaging57},
+		{"inteltdx-2026.08", "later than 202605", "yynn" + "yyyyy" + "yy" + "ynyn" + "yynn", 0xe0000000, WindowPaging57},
+		{"inteltdx-2026.08-blank", "later than 202605", "yynn" + "yyyyy" + "yy" + "ynyn" + "ynnn", 0xe0000000, WindowPaging57},
 	} {
 		f, err := parse(t, tc.firmware).Facts()
 		if err != nil {
@@ -206,5 +206,20 @@ func TestFactsOfLess(t *testing.T) {
 	e := newEvidence(img, img.Flash())
 	if e.complete || e.has(moduleTdTcg2Dxe) != Unknown {
 		t.Error("without a DXE core TdTcg2Dxe counts as absent")
+	}
+}
+
+// TestFiveLevel finds the instructions of a reset vector that was built with PcdUse5LevelPageTable.
+func TestFiveLevel(t *testing.T) {
+	image := make([]byte, 1<<20)
+	if f := fiveLevel(image); f.Value != No {
+		t.Errorf("without the instructions: %s", f.Value)
+	}
+	copy(image[len(image)-0x800:], setLA57)
+	if f := fiveLevel(image); f.Value != Yes || !strings.Contains(f.Evidence, "0xff800") {
+		t.Errorf("with the instructions: %s, %s", f.Value, f.Evidence)
+	}
+	if f := fiveLevel(nil); f.Value != No {
+		t.Errorf("without an image: %s", f.Value)
 	}
 }

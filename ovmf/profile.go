@@ -36,8 +36,23 @@ func findFacts(img *Image) (*Facts, error) {
 	if f.PKEnrolled, err = e.platformKey(); err != nil {
 		return nil, err
 	}
+	f.FiveLevel = fiveLevel(img.Data)
 	f.chipset()
 	return f, nil
+}
+
+// setLA57 is how the reset vector turns on paging with five levels: mov eax, cr4; bts eax, 12; mov cr4, eax.
+// edk2-stable202405, OvmfPkg/ResetVector/Ia32/PageTables64.asm, Enable5LevelPaging.
+var setLA57 = []byte{0x0f, 0x20, 0xe0, 0x0f, 0xba, 0xe8, 0x0c, 0x0f, 0x22, 0xe0}
+
+// fiveLevel looks for setLA57 where the reset vector is, which is not compressed.
+func fiveLevel(data []byte) Fact {
+	const most = 64 << 10 // the reset vector ends the image
+	start := max(0, len(data)-most)
+	if i := bytes.Index(data[start:], setLA57); i >= 0 {
+		return Fact{Yes, fmt.Sprintf("the reset vector sets CR4.LA57 at 0x%x", start+i)}
+	}
+	return Fact{No, "the reset vector does not set CR4.LA57"}
 }
 
 // chipset fills in what only the release tells. edk2, PcdPciExpressBaseAddress in OvmfPkg/OvmfPkgX64.dsc and

@@ -10,6 +10,7 @@ var bridgeDevices = []deviceModel{
 	{Name: "pcie-pci-bridge", Bus: onPCI, Kind: PCIBridge, Size: shpcBAR, Apply: addBridge},
 	{Name: "i82801b11-bridge", Bus: onPCI, Kind: PCIBridge, Apply: addBridge},
 	{Name: "pxb-pcie", Bus: onPCI, Kind: PXB, Fixed: true, Apply: addPXB},
+	{Name: "pxb-cxl", Bus: onPCI, Kind: PXB, Fixed: true, Apply: addCXL},
 }
 
 // secondary makes the bus behind a bridge. QEMU names it after the bridge's id.
@@ -180,5 +181,26 @@ func addPXB(d *deviceBuild) error {
 	x.path = "/pci@i0cf8," + pxbMark(uint8(nr))
 	x.pci.Extra, x.pci.BusNr, x.pci.NUMANode, x.pci.NoIOMMU = true, uint8(nr), node, bypass
 	d.dev.ExtraRoot = x.pci
+	return nil
+}
+
+// addCXL makes the root bus of a pxb-cxl, whose registers are behind all memory. Follows QEMU 10.2,
+// hw/pci-bridge/pci_expander_bridge.c, pxb_cxl_dev_realize.
+func addCXL(d *deviceBuild) error {
+	switch m := d.b.m; {
+	case !m.CXL:
+		return d.usage("it needs -machine cxl=on")
+	case m.Release.Less(Version{Major: 10}):
+		return unsupportedErr(d.option, d.arg, "what the tables of QEMU before 10.0 say of a CXL host bridge is not modelled")
+	}
+	for _, x := range d.b.buses {
+		if x.pci != nil && x.pci.CXL {
+			return unsupportedErr(d.option, d.arg, "the order of two CXL host bridges is not modelled")
+		}
+	}
+	if err := addPXB(d); err != nil {
+		return err
+	}
+	d.dev.ExtraRoot.CXL = true
 	return nil
 }

@@ -97,9 +97,10 @@ var changes = []change{
 		Old:  func(t *Traits) { t.NoCPUScanEject = true },
 	},
 	{
-		ID: "acpi.pdsm-label", Since: Version{Major: 9, Minor: 2, Micro: 1}, Backports: []Version{{Major: 7, Minor: 2, Micro: 16}},
-		Cite: "hw/acpi/pcihp.c, aml_pci_pdsm: 10.2.2; v7.2.16 in Debian's 7.2; tables of 9.0.2, of 9.2.1 and of 7.2.22",
-		Old:  func(t *Traits) { t.OldPDSM = true },
+		ID: "acpi.pdsm-label", Since: Version{Major: 9, Minor: 2, Micro: 1},
+		Backports: []Version{{Major: 7, Minor: 2, Micro: 16}, {Major: 8, Minor: 2, Micro: 9}, {Major: 9, Minor: 1, Micro: 3}},
+		Cite:      "hw/acpi/pcihp.c, aml_pci_pdsm: 10.2.2; 0b05339198 and its rounds of stable patches of January 2025; tables of 9.0.2, of 9.2.1 and of 7.2.22",
+		Old:       func(t *Traits) { t.OldPDSM = true },
 	},
 	{
 		ID: "acpi.pxb-prt", Since: Version{Major: 9, Minor: 1},

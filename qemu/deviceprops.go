@@ -221,7 +221,7 @@ var deviceProps = []struct{ drivers, props string }{
 	{"acpi-erst",
 		"memdev record_size"},
 	{"pxb-cxl",
-		"acpi-index addr bus_nr bypass_iommu hdm_for_passthrough multifunction numa_node"},
+		"bus_nr bypass_iommu hdm_for_passthrough numa_node"},
 	{"cxl-rp",
 		"addr chassis multifunction port slot"},
 	{"cxl-type3",

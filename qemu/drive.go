@@ -93,6 +93,8 @@ func (b *builder) resolveDrives() error {
 			b.devices = append(b.devices, deviceOption{d.option, d.arg, props{{"driver", "virtio-blk-pci"}, {"drive", d.props.str("id")}}})
 		case "pflash":
 			return unsupportedErr(d.option, d.arg, "flash: a TD's firmware comes by -bios")
+		case "floppy":
+			return unsupportedErr(d.option, d.arg, whyFloppy)
 		case "xen", "sd":
 			return unsupportedErr(d.option, d.arg, "q35 has no %s drives", d.kind)
 		}

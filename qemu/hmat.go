@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
 	"slices"
@@ -113,41 +114,58 @@ func numaWord(arg string, p props, key string, words []string) (uint8, error) {
 	return uint8(i), nil
 }
 
+// A localityArg is -numa hmat-lb, read.
+type localityArg struct {
+	initiator, target   int
+	hierarchy, dataType uint8
+}
+
+// readLocality reads the keys of -numa hmat-lb but the value.
+func readLocality(arg string, p props) (l localityArg, err error) {
+	if err := checkKeys("-numa", arg, p, "type", "initiator", "target", "hierarchy", "data-type", "latency", "bandwidth"); err != nil {
+		return l, err
+	}
+	initiator, err1 := numaKey(arg, p, "initiator", maxNodes-1)
+	target, err2 := numaKey(arg, p, "target", maxNodes-1)
+	l.initiator, l.target = int(initiator), int(target)
+	var err3, err4 error
+	l.hierarchy, err3 = numaWord(arg, p, "hierarchy", hmatHierarchies)
+	l.dataType, err4 = numaWord(arg, p, "data-type", hmatDataTypes)
+	return l, cmp.Or(err1, err2, err3, err4)
+}
+
+// locality returns what holds the values of a level and kind, made where it is not there yet.
+func (h *HMAT) locality(hierarchy, dataType uint8) *Locality {
+	for i := range h.Localities {
+		if l := &h.Localities[i]; l.Hierarchy == hierarchy && l.DataType == dataType {
+			return l
+		}
+	}
+	h.Localities = append(h.Localities, Locality{Hierarchy: hierarchy, DataType: dataType})
+	return &h.Localities[len(h.Localities)-1]
+}
+
 // hmatLocality applies -numa hmat-lb. Follows QEMU 10.2, hw/core/numa.c, parse_numa_hmat_lb.
 func (b *builder) hmatLocality(nodes []numaNode, count int, arg string, p props) error {
 	if b.m.HMAT == nil {
 		return usageErr("-numa", arg, "hmat-lb needs -machine hmat=on")
 	}
-	if err := checkKeys("-numa", arg, p, "type", "initiator", "target", "hierarchy", "data-type", "latency", "bandwidth"); err != nil {
+	o, err := readLocality(arg, p)
+	if err != nil {
 		return err
 	}
-	initiator, err1 := numaKey(arg, p, "initiator", maxNodes-1)
-	target, err2 := numaKey(arg, p, "target", maxNodes-1)
-	hierarchy, err3 := numaWord(arg, p, "hierarchy", hmatHierarchies)
-	dataType, err4 := numaWord(arg, p, "data-type", hmatDataTypes)
-	for _, err := range []error{err1, err2, err3, err4} {
-		if err != nil {
-			return err
-		}
-	}
-	switch from := &nodes[initiator]; {
-	case int(initiator) >= count || int(target) >= count || !nodes[target].present:
+	switch from := &nodes[o.initiator]; {
+	case o.initiator >= count || o.target >= count || !nodes[o.target].present:
 		return usageErr("-numa", arg, "there is no such node (yet)")
 	case !from.hasCPU && !from.initiate:
-		return usageErr("-numa", arg, "node %d has no CPU (yet), so that it is no initiator", initiator)
+		return usageErr("-numa", arg, "node %d has no CPU (yet), so that it is no initiator", o.initiator)
 	}
-	h := b.m.HMAT
-	at := slices.IndexFunc(h.Localities, func(l Locality) bool { return l.Hierarchy == hierarchy && l.DataType == dataType })
-	if at < 0 {
-		at = len(h.Localities)
-		h.Localities = append(h.Localities, Locality{Hierarchy: hierarchy, DataType: dataType})
-	}
-	l := &h.Localities[at]
-	if slices.ContainsFunc(l.Entries, func(e LocalityEntry) bool { return e.Initiator == int(initiator) && e.Target == int(target) }) {
-		return usageErr("-numa", arg, "the value from %d to %d was given before", initiator, target)
+	l := b.m.HMAT.locality(o.hierarchy, o.dataType)
+	if slices.ContainsFunc(l.Entries, func(e LocalityEntry) bool { return e.Initiator == o.initiator && e.Target == o.target }) {
+		return usageErr("-numa", arg, "the value from %d to %d was given before", o.initiator, o.target)
 	}
 	add, key, other, flag := l.addBandwidth, "bandwidth", "latency", hasBandwidth
-	if dataType <= lastLatency {
+	if o.dataType <= lastLatency {
 		add, key, other, flag = l.addLatency, "latency", "bandwidth", hasLatency
 	}
 	value, err := numaValue(arg, p, key, other)
@@ -158,9 +176,9 @@ func (b *builder) hmatLocality(nodes []numaNode, count int, arg string, p props)
 		return usageErr("-numa", arg, "%s=%s is too far from the values before it, or no multiple of 1 MiB", key, p.str(key))
 	}
 	if value != 0 {
-		nodes[target].lb |= flag
+		nodes[o.target].lb |= flag
 	}
-	l.Entries = append(l.Entries, LocalityEntry{int(initiator), int(target), value})
+	l.Entries = append(l.Entries, LocalityEntry{o.initiator, o.target, value})
 	return nil
 }
 
@@ -236,10 +254,8 @@ func (b *builder) hmatCache(nodes []numaNode, count int, arg string, p props) er
 	line, err3 := numaKey(arg, p, "line", math.MaxUint16)
 	associativity, err4 := numaWord(arg, p, "associativity", hmatAssociativities)
 	policy, err5 := numaWord(arg, p, "policy", hmatPolicies)
-	for _, err := range []error{err1, err2, err3, err4, err5} {
-		if err != nil {
-			return err
-		}
+	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
+		return err
 	}
 	size, ok := parseSize(p.str("size"), 0)
 	if !ok {

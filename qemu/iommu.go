@@ -1,14 +1,15 @@
 package qemu
 
-// addIntelIOMMU notes the IOMMU that the DMAR table describes. Its address width is 39 bits up to pc-q35-9.1, then 48.
-// Follows QEMU 10.2, hw/i386/intel_iommu.c and hw/i386/pc.c, pc_compat_9_1.
+// addIntelIOMMU notes the IOMMU that the DMAR table describes. Its address width is 48 bits since QEMU 10.0, which
+// gives machine types up to pc-q35-9.1 the 39 bits of before.
+// Follows QEMU 10.2, hw/i386/intel_iommu.c and hw/i386/pc.c, pc_compat_9_1; ddd84fd0c1 is the change.
 func addIntelIOMMU(d *deviceBuild) error {
 	m := d.b.m
 	if m.IOMMU.Kind != NoIOMMU {
 		return d.usage("there is an IOMMU already")
 	}
 	def := uint64(48)
-	if m.MachineVersion.Less(Version{Major: 9, Minor: 2}) {
+	if m.Release.Less(Version{Major: 10}) || m.MachineVersion.Less(Version{Major: 9, Minor: 2}) {
 		def = 39
 	}
 	n, err := d.number("aw-bits", def, 57)

@@ -172,6 +172,7 @@ type Bus struct {
 	Extra     bool  // a root bus made by pxb or pxb-pcie
 	BusNr     uint8 // of an extra root bus
 	NUMANode  int   // of an extra root bus, -1 without
+	CXL       bool  // an extra root bus that is a CXL host bridge's
 	NoIOMMU   bool  // a root bus that no IOMMU translates for
 	PCIe      bool
 	HotplugOK bool // QEMU gives this bus ACPI hotplug (BSEL) when ACPIPCIHotplug is on

@@ -52,7 +52,10 @@ func (b *builder) resolveMemory() error {
 		}
 		m.RAM = n
 	}
-	return b.resolveMaxMemory()
+	if err := b.resolveMaxMemory(); err != nil || !m.CXL || m.MaxRAM > m.RAM {
+		return err
+	}
+	return b.unseen("-machine", "cxl=on", Version{Major: 7, Minor: 2}, Version{Major: 10})
 }
 
 // resolveMaxMemory applies maxmem and slots.
@@ -165,6 +168,12 @@ func (m *Machine) memoryEnd(highBase uint64) uint64 {
 	return highBase + m.HighRAM()
 }
 
+// CXLRegisters returns the range of the registers of CXL host bridges, and whether there is one.
+func (m *Machine) CXLRegisters() (Range, bool) {
+	base := m.memoryEnd(m.HighRAMBase())
+	return Range{Min: base, Max: base + m.cxlRegisters() - 1}, m.CXL
+}
+
 // cxlRegisters returns how many bytes behind all memory cxl=on takes for the registers of host bridges.
 // Follows QEMU 10.2, hw/i386/pc.c, pc_get_cxl_range_end.
 func (m *Machine) cxlRegisters() uint64 {
@@ -177,13 +186,14 @@ func (m *Machine) cxlRegisters() uint64 {
 // Hole64Start returns the end of RAM and of the hotplug area, rounded up to 1 GiB.
 func (m *Machine) Hole64Start() uint64 { return m.hole64Start(m.HighRAMBase()) }
 
-// ReservedMemoryEnd returns the value of etc/reserved-memory-end, 0 where that file is absent.
+// ReservedMemoryEnd returns the value of etc/reserved-memory-end, 0 where that file is absent. QEMU 7.2 has it with cxl=on
+// only beside memory hotplug. Follows QEMU 10.2 and 7.2, hw/i386/pc.c, pc_memory_init.
 func (m *Machine) ReservedMemoryEnd() uint64 {
-	if m.CXL {
+	base, size := m.DeviceMemory()
+	if m.CXL && !(size == 0 && m.Release.Less(Version{Major: 8})) {
 		const align = 256 << 20
 		return roundGiB((m.memoryEnd(m.HighRAMBase()) + m.cxlRegisters() + align - 1) &^ (align - 1))
 	}
-	base, size := m.DeviceMemory()
 	if size == 0 {
 		return 0
 	}

@@ -27,6 +27,7 @@ const (
 	whyHost    = "the host's side only: logs, monitors, processes"
 	whyDisplay = "where the picture goes; the display device is -vga's or -device's"
 	whyBackend = "a backend on the host: the guest sees only the device that uses it"
+	whyFloppy  = "a floppy drive brings its controller, which the DSDT describes and which is not modelled"
 	whyRun     = "when the guest runs and what ends it, not what it is"
 )
 
@@ -90,12 +91,12 @@ var options = []option{
 	{"watchdog", true, (*builder).readWatchdog, "a watchdog device"},
 	{"watchdog-action", true, nil, whyRun},
 	{"mtdblock", true, nil, whyBackend},
-	{"fda", true, nil, "a floppy image: q35 has no floppy controller by itself"},
-	{"fdb", true, nil, "a floppy image: q35 has no floppy controller by itself"},
 
 	// Known, and out of reach.
 	refuse("set", "changes other options by id; give the option itself"),
 	refuse("pflash", "a TD's firmware cannot be flash; use -bios"),
+	refuse("fda", whyFloppy),
+	refuse("fdb", whyFloppy),
 	refuse("option-rom", "adds a ROM to the boot order, which is not modelled"),
 	refuse("dtb", "a device tree is handed to the kernel in its setup header, which is not modelled"),
 	refuse("sd", "q35 has no SD controller"),

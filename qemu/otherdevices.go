@@ -38,7 +38,6 @@ var otherDevices = []deviceModel{
 	{Name: "amd-iommu", Bus: onSystem, Apply: addAMDIOMMU, Why: "a PCI function and the IVRS table"},
 	{Name: "pc-dimm", Bus: onNone, Apply: addDIMM, Why: "no table names it; it moves NVDIMMs"},
 	{Name: "nvdimm", Bus: onNone, Apply: addDIMM, Why: "NFIT and SRAT tables"},
-	{Name: "pxb-cxl", Bus: onNone, Apply: refuseDevice("CXL host bridges are not modelled")},
 	{Name: "cxl-rp", Bus: onNone, Apply: refuseDevice("CXL ports are not modelled")},
 	{Name: "cxl-type3", Bus: onNone, Apply: refuseDevice("CXL memory is not modelled")},
 	{Name: "smbus-ipmi", Bus: onI2C, Apply: addSMBusIPMI, Why: "a device in the DSDT, SMBIOS type 38"},

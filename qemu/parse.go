@@ -48,6 +48,7 @@ type builder struct {
 	nodefaults  bool
 	net         bool // a -netdev, -nic or -net was given
 	usbDevices  bool // -usbdevice was given
+	balloon     bool // there is a virtio-balloon
 	vga         string
 	hasVGA      bool
 	numa        []props

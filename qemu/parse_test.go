@@ -48,6 +48,8 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -acpitable data=a,lang=x", ErrUnknown, "lang"},
 		{"-M q35 -pflash x", ErrUnsupported, "use -bios"},
 		{"-M q35 -drive if=pflash,file=x", ErrUnsupported, "-bios"},
+		{"-M q35 -fda x", ErrUnsupported, "floppy"},
+		{"-M q35 -drive if=floppy,file=x", ErrUnsupported, "floppy"},
 		{"-M q35 -incoming tcp:x", ErrUnsupported, "-incoming"},
 		{"-M q35 -no-hpet", ErrUsage, "use -machine hpet=off"},
 		{"-M q35 -watchdog ib700", ErrUsage, "use -device ib700"},
@@ -65,7 +67,9 @@ func TestRefused(t *testing.T) {
 		{"-M q35,smm", ErrUsage, `"smm" has no value`},
 		{"-M q35,smm=maybe", ErrUsage, "expects on or off"},
 		{"-M q35,hpte=off", ErrUnknown, "did you mean hpet"},
-		{"-M q35,cxl=on -device pxb-cxl,bus_nr=9", ErrUnsupported, "CXL"},
+		{"-M q35,cxl=on -device pxb-cxl,bus_nr=9 -device pxb-cxl,bus_nr=19,bus=pcie.0", ErrUnsupported, "CXL"},
+		{"-M q35 -device pxb-cxl,bus_nr=9", ErrUsage, "cxl=on"},
+		{"-M q35,cxl=on -device cxl-rp", ErrUnsupported, "CXL"},
 		{"-M q35,sgx-epc.0.memdev=m", ErrUnsupported, "sgx-epc"},
 		{"-M q35,x-oem-id=TOOLONG", ErrUsage, "longer than 6"},
 		{"-M q35,max-ram-below-4g=5G", ErrUsage, "at most 4G"},
@@ -142,6 +146,7 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -device virtio-mem-pci,memdev=a -object memory-backend-ram,id=a,size=64M", ErrUsage, "maxmem"},
 		{"-M q35,nvdimm-persistence=disk", ErrUsage, "cpu or mem-ctrl"},
 		{"-M q35,wdat=on", ErrUsage, "11.1"},
+		{"-M q35 -device virtio-balloon -device virtio-balloon-pci-transitional", ErrUsage, "balloon already"},
 		{"-M q35,dtb=x", ErrUnsupported, "device tree"},
 		{"-M q35 -device vmclock -device vmclock", ErrUsage, "already"},
 		{"-M q35 -device amd-iommu,pci-id=x", ErrUsage, "pci-id=x"},
@@ -264,6 +269,7 @@ func TestRelease(t *testing.T) {
 	for r, want := range map[string]string{
 		"8.0.0": "nearest known: 7.2.x, 8.2.x, 8.2.x-tdx", "8.1.5": "8.2.x", "11.0.0": "nearest known: 10.1.x, 10.2.x, 11.1.x",
 		"12.0.0": "11.1.x", "10.1.0-tdx": "--assume-qemu", "x": "write it as 10.1.0", "10": "write it as", "010.1.0": "write it as",
+		"10.2.50": "between releases", "10.1.91": "between releases",
 		"10.1.0.1": "write it as", "-1.2.3": "write it as", "": "write it as",
 	} {
 		if _, _, err := TraitsOf(r); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), want) {
@@ -284,6 +290,36 @@ func TestRelease(t *testing.T) {
 	}
 	if _, err := ParseArgs(td, "8.2.2-tdx", ParseOptions{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStablePatches has the first stable releases with a change that came to several series.
+func TestStablePatches(t *testing.T) {
+	for r, old := range map[string]bool{
+		"7.2.15": true, "7.2.16": false, "8.2.8": true, "8.2.9": false, "9.0.4": true, "9.1.2": true, "9.1.3": false, "9.2.0": true, "9.2.1": false, "10.0.0": false,
+	} {
+		if _, traits, err := TraitsOf(r); err != nil || traits.OldPDSM != old {
+			t.Errorf("%s: old PDSM %v, %v; want %v", r, traits.OldPDSM, err, old)
+		}
+	}
+}
+
+// TestIOMMUWidth has the address width of an intel-iommu by binary and machine type.
+func TestIOMMUWidth(t *testing.T) {
+	for _, tc := range []struct {
+		release, machine, props string
+		want                    int
+	}{
+		{"9.2.1", "q35", "", 39}, {"10.0.0", "q35", "", 48}, {"10.0.0", "pc-q35-9.2", "", 48}, {"10.0.0", "pc-q35-9.1", "", 39},
+		{"9.2.1", "q35", ",aw-bits=48", 48}, {"10.2.2", "q35", ",aw-bits=39", 39},
+	} {
+		m, err := ParseArgs([]string{"-M", tc.machine, "-device", "intel-iommu" + tc.props}, tc.release, ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.IOMMU.AWBits != tc.want {
+			t.Errorf("%+v: %d bits", tc, m.IOMMU.AWBits)
+		}
 	}
 }
 

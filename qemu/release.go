@@ -89,6 +89,9 @@ func ParseVersion(s string) (Version, error) {
 	return v, nil
 }
 
+// firstDevelopment is the micro version of the builds on the way to the next release; 90 and up are its candidates.
+const firstDevelopment = 50
+
 func releaseErr(s, msg, hint string) error {
 	return &OptionError{Option: "QEMU release", Arg: strconv.Quote(s), Msg: msg, Hint: hint, Err: ErrUnknown}
 }
@@ -109,6 +112,9 @@ func TraitsOf(release string) (Version, Traits, error) {
 	v, err := ParseVersion(release)
 	if err != nil {
 		return Version{}, Traits{}, err
+	}
+	if v.Micro >= firstDevelopment {
+		return Version{}, Traits{}, releaseErr(release, "is a build between releases", "nearest known: "+strings.Join(neighbours(v), ", ")+"; --assume-qemu says to treat it as one of them")
 	}
 	if _, ok := familyOf(v); !ok {
 		return Version{}, Traits{}, releaseErr(release, "is not a release that evidence is at hand for",

@@ -77,6 +77,8 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 				m.Fixed = true
 			case "virtio-iommu":
 				m.Apply, m.Fixed = addVirtioIOMMU, true
+			case "virtio-balloon":
+				m.Apply = addBalloon
 			case "virtio-mem", "virtio-pmem":
 				m.Apply = addVirtioMemory
 			}
@@ -302,4 +304,13 @@ func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
 		return 0, err
 	}
 	return d.number("vectors", def, maxVectors)
+}
+
+// addBalloon refuses a second balloon.
+func addBalloon(d *deviceBuild) error {
+	if d.b.balloon {
+		return d.usage("there is a balloon already")
+	}
+	d.b.balloon = true
+	return nil
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/tdxkit/tdxkit/internal/bin"
 )
 
+// ErrOutsideRAM is wrapped by the error about a guest with less memory than the firmware's sections need.
+var ErrOutsideRAM = fmt.Errorf("outside the guest's memory: %w", bin.ErrUnsupported)
+
 // Layout of the HOB list. PI 1.8, volume 3, 5 HOB Code Definitions.
 const (
 	hobHandoff  = 0x0001 // EFI_HOB_TYPE_HANDOFF
@@ -87,7 +90,7 @@ func NewHOB(m *Metadata, ram []RAMRange) (*HOB, error) {
 			continue
 		}
 		if !h.accept(s.MemoryAddress, s.MemoryDataSize) {
-			return nil, fail(m.sectionOff(i)+8, "MemoryAddress", bin.ErrUnsupported, "is 0x%x with 0x%x bytes of type %s, which is not inside the guest's memory: give it more",
+			return nil, fail(m.sectionOff(i)+8, "MemoryAddress", ErrOutsideRAM, "is 0x%x with 0x%x bytes of type %s, which is not inside the guest's memory",
 				s.MemoryAddress, s.MemoryDataSize, s.Type)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/kernel"
 	"github.com/tdxkit/tdxkit/qemu"
+	"github.com/tdxkit/tdxkit/tdvf"
 )
 
 // The exit codes.
@@ -106,6 +107,8 @@ func hintFor(r role, err error) string {
 		return "give the " + string(r) + " with --" + string(r)
 	case errors.Is(err, kernel.ErrEmptyInitrd):
 		return "leave the initrd out to boot without one"
+	case errors.Is(err, tdvf.ErrOutsideRAM):
+		return "give the guest more memory with -m or --memory"
 	case !errors.As(err, &fe):
 		return ""
 	case r == roleFirmware && errors.Is(err, bin.ErrTruncated):

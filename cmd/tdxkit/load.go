@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -64,14 +65,17 @@ func (s *source) openParts(files qemu.Files) (*parts, error) {
 	return p, nil
 }
 
+// openAtOnce opens for reading without waiting, as opening a named pipe would for somebody who writes.
+const openAtOnce = os.O_RDONLY | syscall.O_NONBLOCK
+
 func (s *source) open(r role, name string) (*part, error) {
 	p := &part{role: r, name: name, path: name}
 	var err error
 	if s.folder != nil && !s.elsewhere[r] {
 		p.path, p.listed = filepath.Join(s.dir, name), s.image != nil && s.image.HasHash
-		p.file, err = s.folder.Open(name)
+		p.file, err = s.folder.OpenFile(name, openAtOnce, 0)
 	} else {
-		p.file, err = os.Open(name)
+		p.file, err = os.OpenFile(name, openAtOnce, 0)
 	}
 	if err != nil {
 		return nil, inFile(p.path, r, err)
@@ -82,8 +86,10 @@ func (s *source) open(r role, name string) (*part, error) {
 		err = inFile(p.path, r, err)
 	case info.IsDir():
 		err = &inputError{msg: p.path + ": is a folder, want the " + string(r)}
-	case !info.Mode().IsRegular() && r == roleInitrd:
-		err = &inputError{msg: p.path + ": is not a regular file, and an initrd's size has to be known before it is read"}
+	case !info.Mode().IsRegular():
+		err = &inputError{msg: p.path + ": is not a regular file, and the size of the " + string(r) + " has to be known before it is read"}
+	case info.Size() > bin.MaxInitrd && r == roleInitrd:
+		err = &inputError{msg: fmt.Sprintf("%s: has %d bytes, QEMU takes at most %d as an initrd", p.path, info.Size(), int64(bin.MaxInitrd))}
 	case info.Size() == 0 && r == roleInitrd:
 		err = inFile(p.path, r, kernel.ErrEmptyInitrd)
 	}

@@ -4,6 +4,7 @@ package bin
 const (
 	MaxFirmware      = 64 << 20  // bytes; QEMU's largest -bios region is 16 MiB, vendors' flash images reach 32 MiB
 	MaxKernel        = 512 << 20 // bytes; a distribution kernel has 15 MiB, a UKI with its initrd some 200 MiB
+	MaxInitrd        = 1<<32 - 1 // bytes; QEMU places it below 4 GiB
 	MaxLogEvents     = 64 << 10  // a boot with GRUB logs a hundred events
 	MaxEventLog      = 16 << 20  // bytes; QEMU and OVMF reserve 64 KiB, the largest log seen has 1 MiB
 	MaxJSON          = 4 << 20   // bytes of a metadata.json or vm_config; the largest seen, with measurements inside, has 8 KiB

@@ -137,21 +137,11 @@ func (f *Firmware) secureBoot(p *Profile) ([]efi.VariableData, error) {
 		return nil, err
 	}
 	out := []efi.VariableData{{GUID: efi.GlobalVariable, Name: "SecureBoot", Data: state}}
-	for _, v := range []struct {
-		vendor   efi.GUID
-		name     string
-		optional bool
-	}{
-		{efi.GlobalVariable, "PK", false},
-		{efi.GlobalVariable, "KEK", false},
-		{efi.ImageSecurityDatabase, "db", false},
-		{efi.ImageSecurityDatabase, "dbx", false},
-		{efi.ImageSecurityDatabase, "dbt", true},
-	} {
+	for _, v := range policyVariables {
 		d := efi.VariableData{GUID: v.vendor, Name: v.name}
 		if found := store.Lookup(v.vendor, v.name); found != nil {
 			d.Data = found.Data
-		} else if v.optional {
+		} else if v.name == "dbt" {
 			continue
 		}
 		out = append(out, d)

@@ -49,6 +49,9 @@ func (p *platform) window() (pcibus.Window, error) {
 	if err != nil {
 		return pcibus.Window{}, unknown("%v", err)
 	}
+	if p.fiveLevelPaging(guest) {
+		return pcibus.Window{}, unknown("the firmware may use page tables of five levels, and where it puts 64-bit PCI resources then is not known")
+	}
 	var first *pcibus.Window
 	before := Release(0) // the release that ends the span; 0 for the newest span
 	for _, g := range generations {
@@ -86,31 +89,42 @@ func (p *platform) placePCI() (pcibus.Placement, error) {
 	return placed, nil
 }
 
+// fiveLevelPaging reports whether the firmware may use page tables of five levels, under which it puts the 64-bit window
+// elsewhere: it was built for them, and the guest is large or the release does not look at its size.
+// edk2-stable202502, OvmfPkg/Library/PlatformInitLib/MemDetect.c, PlatformSetupPagingLevel and
+// PlatformAddressWidthFromCpuid.
+func (p *platform) fiveLevelPaging(g pcibus.Guest) bool {
+	if p.profile.FiveLevel == No {
+		return false
+	}
+	w, err := pcibus.Window64(g, pcibus.Classic)
+	return err != nil || p.profile.between.since(202502) != Yes || max(g.MemoryEnd, w.Base+w.Size) >= 1<<40
+}
+
 // acpiDataSize is what QEMU keeps free for ACPI tables at the top of low RAM. QEMU v10.2.2, hw/i386/pc.c,
 // pc_machine_initfn and hw/i386/acpi-build.h, ACPI_BUILD_TABLE_SIZE.
 const acpiDataSize = 0x28000
 
-// kernelPatches are the changes to the kernel's setup header in the kernel that the firmware measures. QEMU of before
+// kernelPatches are the changes to the kernel's setup header in the kernel that the firmware measures. It fails where QEMU
+// would not start. QEMU of before
 // 10.2 patches it; from 10.0 on it also offers the file as it is, which edk2 202502 and later prefer.
 func (p *platform) kernelPatches() ([]kernel.Patch, error) {
-	t := p.machine.Traits
-	if !t.PatchesKernel {
-		return nil, nil
-	}
-	if !t.NoNamedBlobs {
-		switch p.profile.NamedBlobs {
-		case Yes:
-			return nil, nil
-		case Unknown:
-			return nil, unknown("whether the firmware takes the patched kernel or the file is not known: %s", p.profile.ask())
-		}
-	}
-	if t.KernelRandomSeed {
-		return nil, unknown("this QEMU appends a random seed to the kernel, so its digest differs at each start")
-	}
 	o := kernel.PatchOptions{LowRAM: p.machine.LowRAM(), ACPIDataSize: acpiDataSize, Cmdline: p.machine.Files.Append}
 	if p.Initrd != nil {
 		o.HasInitrd, o.InitrdSize = true, uint64(p.Initrd.Size)
 	}
-	return kernel.QEMUPatch(p.Kernel, o)
+	// QEMU makes room for the initrd and reads vga= also where nobody sees the header that it makes.
+	patches, err := kernel.QEMUPatch(p.Kernel, o)
+	t := p.machine.Traits
+	switch {
+	case err != nil || !t.PatchesKernel:
+		return nil, err
+	case !t.NoNamedBlobs && p.profile.NamedBlobs == Yes:
+		return nil, nil
+	case !t.NoNamedBlobs && p.profile.NamedBlobs == Unknown:
+		return nil, unknown("whether the firmware takes the patched kernel or the file is not known: %s", p.profile.ask())
+	case t.KernelRandomSeed:
+		return nil, unknown("this QEMU appends a random seed to the kernel, so its digest differs at each start")
+	}
+	return patches, nil
 }

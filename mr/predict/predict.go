@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/qemu"
@@ -85,7 +84,11 @@ func (p *platform) fold(r *Result, o *Options) error {
 	var values mr.Values
 	for _, reg := range Registers[1:] {
 		if o.wants(reg) {
-			if why := p.blocked(reg); why != "" {
+			why, err := p.blocked(reg)
+			if err != nil {
+				return err
+			}
+			if why != "" {
 				r.Unknown[reg] = why
 			}
 		}
@@ -144,37 +147,4 @@ func (p *platform) events(unknowns map[mr.Register]string, o *Options) ([]mr.Eve
 		}
 	}
 	return events, nil
-}
-
-// blocked says why no rule of a register can be relied on for this platform, or "".
-func (p *platform) blocked(r mr.Register) string {
-	var why []string
-	for _, b := range blockers {
-		if slices.Contains(b.registers, r) && b.when(p) {
-			why = append(why, b.why)
-		}
-	}
-	return strings.Join(why, "; ")
-}
-
-var allRTMRs = []mr.Register{mr.RTMR0, mr.RTMR1, mr.RTMR2}
-
-// blockers are the boots that the rules do not cover.
-var blockers = []struct {
-	registers []mr.Register
-	when      func(*platform) bool
-	why       string
-}{
-	{allRTMRs, func(p *platform) bool { return p.profile.Measures == Unknown },
-		"the firmware's bytes do not say whether it measures at all"},
-	{allRTMRs, func(p *platform) bool { return p.Kernel == nil && p.profile.Measures != No },
-		"no kernel is given: a boot from disk is not predicted yet"},
-	{allRTMRs, func(p *platform) bool { return p.machine.Files.Shim != "" },
-		"-shim is given: the chain through shim is not predicted yet"},
-	{allRTMRs, func(p *platform) bool {
-		return p.profile.SecureBoot != No && p.profile.PKEnrolled != No && p.profile.Measures == Yes
-	},
-		"Secure Boot is enabled in the firmware's variable store: which kernels it accepts is not predicted yet"},
-	{allRTMRs, func(p *platform) bool { return p.machine.TPM != qemu.NoTPM },
-		"the machine has a TPM: no evidence shows what a TD measures beside one"},
 }

@@ -47,6 +47,7 @@ type Profile struct {
 	UiApp                Answer // UiApp is a boot option
 	SecureBoot           Answer // built with Secure Boot
 	PKEnrolled           Answer // the variable store has a platform key
+	FiveLevel            Answer // page tables of five levels where the processor has them
 
 	ECAMBase uint64 // PCIEXBAR as the firmware programs it; 0 is unknown
 
@@ -147,6 +148,7 @@ func newProfile(f *ovmf.Facts, release Release) (*Profile, error) {
 	p.PKEnrolled = Answer(f.PKEnrolled.Value)
 	p.BootVariablesInRTMR1 = between.since(202302).not()
 	p.SeparatorInRTMR1 = or(p.SeparatorInRTMR1, p.BootVariablesInRTMR1)
+	p.FiveLevel = Answer(f.FiveLevel.Value)
 	p.between = between
 	switch between.since(202305) { // PcdPciExpressBaseAddress in OvmfPkg/OvmfPkgX64.dsc and IntelTdx/IntelTdxX64.dsc
 	case Yes:

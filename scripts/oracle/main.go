@@ -31,7 +31,8 @@ func main() {
 	flag.IntVar(&o.jobs, "j", 2, "how many QEMUs at a time")
 	flag.IntVar(&o.budget, "shrink", 300, "how many shapes to try to shorten one that differs")
 	flag.IntVar(&o.mostShrunk, "most", 20, "how many that differ are shortened for each release")
-	flag.StringVar(&o.keep, "keep", "", "folder for what QEMU says of shapes that differed, shortened")
+	flag.StringVar(&o.keep, "keep", "", "folder for what QEMU says of shapes that differed, shortened, or of the one that is given")
+	flag.IntVar(&o.sample, "sample", 0, "how many shapes of each release that were equal are kept too")
 	flag.StringVar(&o.kernel, "kernel", "fixtures/kernel/vmlinuz-6.12-cloud", "a kernel for -kernel")
 	flag.IntVar(&o.iasl, "iasl", 20, "how many shapes' tables go through iasl, where it is installed")
 	flag.BoolVar(&o.verbose, "v", false, "say what becomes of each shape")
@@ -52,6 +53,7 @@ type options struct {
 	jobs             int
 	budget           int
 	mostShrunk, iasl int
+	sample           int
 	keep, kernel     string
 	verbose          bool
 	tpm              bool
@@ -87,6 +89,7 @@ func run(o *options, list string, args []string, w io.Writer) (bool, error) {
 		}
 		r := &report{w: w, e: e, o: o}
 		if len(args) > 0 {
+			o.sample = 1
 			r.one(o.first, given(args))
 		} else {
 			r.all()
@@ -186,6 +189,7 @@ type report struct {
 	different map[string]int // by what differs first
 	asl       aslCount
 	shrunk    int
+	kept      int
 }
 
 // all runs the shapes of the seed.
@@ -262,6 +266,12 @@ func (r *report) note(n uint64, s shape, j judgement) bool {
 		}
 		r.different[j.differences[0].what]++
 		return true
+	}
+	if j.record != nil && r.o.keep != "" && r.kept < r.o.sample {
+		r.kept++
+		if err := keep(r.o.keep, r.e.release, r.o.seed, n, s, j.record); err != nil {
+			fmt.Fprintln(r.w, "not kept:", err)
+		}
 	}
 	if j.record != nil && r.asl.shapes < r.o.iasl {
 		if err := r.asl.checkASL(n, j.prediction, j.record.files); err != nil {
