@@ -85,7 +85,7 @@ var objectTypes = map[string]string{
 	"filter-buffer": whyBackend, "filter-dump": whyBackend, "filter-mirror": whyBackend, "filter-redirector": whyBackend,
 	"filter-replay": whyBackend, "filter-rewriter": whyBackend, "can-bus": whyBackend, "can-host-socketcan": whyBackend,
 	"input-barrier": whyHost, "input-linux": whyHost, "qtest": whyHost, "pr-manager-helper": whyHost, "dbus-vmstate": whyHost,
-	"colo-compare": whyHost, "iommufd": whyBackend, genericInitiator: "SRAT and HMAT",
+	"colo-compare": whyHost, "iommufd": whyBackend, "monitor-qmp": whyHost, "monitor-hmp": whyHost, genericInitiator: "SRAT and HMAT",
 }
 
 // readObject notes -object. Objects that are not in the table are an error.

@@ -45,6 +45,7 @@ var options = []option{
 	{"object", true, (*builder).readObject, "memory backends and the TDX object"},
 	{"global", true, (*builder).readGlobal, "property defaults of device classes"},
 	{"boot", true, (*builder).readBoot, "boot menu and order"},
+	{"readconfig", true, (*builder).readConfig, "options from a file"},
 	{"uuid", true, (*builder).readUUID, "SMBIOS type 1"},
 	{"smbios", true, (*builder).readSMBIOS, "SMBIOS fields"},
 	{"acpitable", true, (*builder).readACPITable, "a table of the user's"},
@@ -92,7 +93,6 @@ var options = []option{
 	{"mtdblock", true, nil, whyBackend},
 
 	// Known, and out of reach.
-	refuse("readconfig", "reads options from a file; give them on the command line"),
 	refuse("set", "changes other options by id; give the option itself"),
 	refuse("pflash", "a TD's firmware cannot be flash; use -bios"),
 	refuse("fda", whyFloppy),
@@ -164,6 +164,10 @@ func (b *builder) read(args []string) error {
 		}
 		if strings.IndexByte(a, 0) >= 0 {
 			return usageErr("argument", a, "holds a zero byte")
+		}
+		if strings.HasPrefix(a, "@") {
+			return &OptionError{Option: a, Msg: "QEMU reads no arguments from a file and takes this for a disk image",
+				Hint: "put the arguments themselves here", Err: ErrUsage}
 		}
 		if !strings.HasPrefix(a, "-") {
 			if err := b.addDrive(a, a, 0); err != nil {

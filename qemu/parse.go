@@ -114,12 +114,28 @@ func ParseArgs(args []string, release string, opts ParseOptions) (*Machine, erro
 	return b.m, nil
 }
 
-// ParseCommand reads a whole command line whose first word is the program, as it stands after "--".
+// ParseCommand reads a whole command line as it stands after "--": variables of the environment, NAME=VALUE, as libvirt
+// prints them in front, then the program, then its arguments.
 func ParseCommand(argv []string, release string, opts ParseOptions) (*Machine, error) {
+	for len(argv) > 1 && isAssignment(argv[0]) {
+		argv = argv[1:]
+	}
 	if len(argv) > 0 && !strings.HasPrefix(argv[0], "-") {
 		argv = argv[1:]
 	}
 	return ParseArgs(argv, release, opts)
+}
+
+// isAssignment reports whether a word sets a variable of the environment.
+func isAssignment(word string) bool {
+	name, _, ok := strings.Cut(word, "=")
+	for i, c := range name {
+		letter := c == '_' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return ok && name != ""
 }
 
 // needArg is the error for a key that QEMU requires.

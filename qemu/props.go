@@ -21,7 +21,7 @@ var shapingProps = []struct{ driver, property, same string }{
 	{"VGA", "vgamem_mb", "16"}, {"VGA", "mmio", "on"}, {"secondary-vga", "vgamem_mb", "16"},
 	{"cirrus-vga", "vgamem_mb", ""}, {"vmware-svga", "vgamem_mb", "16"}, {"ati-vga", "vgamem_mb", ""},
 	{"ati-vga", "model", ""}, {"ati-vga", "x-device-id", ""}, {"ati-vga", "x-linear-aper-size", ""},
-	{"bochs-display", "vgamem", ""}, {"bochs-display", "edid", "on"},
+	{"bochs-display", "vgamem", "16777216"}, {"bochs-display", "edid", "on"},
 	{"virtio-vga", "hostmem", "0"}, {"virtio-gpu-pci", "hostmem", "0"},
 	{"virtio-vga", "vectors", "3"}, {"virtio-vga", "page-per-vq", "off"}, {"virtio-vga", "disable-modern", "off"},
 	{"megasas", "msix", ""}, {"megasas-gen2", "msix", ""},

@@ -34,7 +34,8 @@ func acpiCommand(t *terminal) *cli.Command {
 			&cli.StringFlag{Name: "edk2", Usage: "edk2 `RELEASE` of the firmware, where its bytes do not say"},
 			outputFlag(),
 		}, sourceFlags(), hostFlags()),
-		Action: func(c *cli.Context) error { return writeACPI(c, t) },
+		Subcommands: []*cli.Command{acpiDiffCommand(t)},
+		Action:      func(c *cli.Context) error { return writeACPI(c, t) },
 	}
 }
 

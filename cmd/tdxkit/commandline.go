@@ -13,9 +13,10 @@ import (
 const maxArgsFile = 1 << 20 // bytes of a file with a command line; Linux takes 128 KiB in one argument
 
 // splitCommandLine reads a command line from a file's text, in one of three forms: a JSON array of strings, if it begins
-// with a bracket; one argument a line, if onePerLine says so; else words as a shell splits them.
+// with a bracket; one argument a line, if onePerLine says so; else words as a shell splits them. Of a log of libvirt's it
+// is the last start.
 func splitCommandLine(name, text string) ([]string, error) {
-	text = strings.ReplaceAll(text, "\r\n", "\n")
+	text = lastStart(strings.ReplaceAll(text, "\r\n", "\n"))
 	trimmed := strings.TrimSpace(text)
 	switch {
 	case !utf8.ValidString(text):
@@ -42,6 +43,24 @@ func splitCommandLine(name, text string) ([]string, error) {
 		return nil, &inputError{msg: fmt.Sprintf("%s: %v", name, err), hint: "the quotes do not match"}
 	}
 	return args, nil
+}
+
+// lastStart cuts the last start of a guest out of libvirt's log of it, which has other lines around the command line. Of
+// other texts it returns all.
+func lastStart(text string) string {
+	const begin = "LC_ALL=C " // libvirt 12.8, src/qemu/qemu_command.c, by virCommandAddEnvPassCommon
+	lines := strings.Split(text, "\n")
+	for first := len(lines) - 1; first >= 0; first-- {
+		if !strings.HasPrefix(lines[first], begin) {
+			continue
+		}
+		last := first
+		for last+1 < len(lines) && strings.HasSuffix(lines[last], `\`) {
+			last++
+		}
+		return strings.Join(lines[first:last+1], "\n")
+	}
+	return text
 }
 
 // shellPlain joins continued lines and refuses what a shell would expand or act on, since that is not known here.

@@ -22,6 +22,11 @@ func TestSplitCommandLine(t *testing.T) {
 		{"escaped blank", `-append a\ b`, []string{"-append", "a b"}},
 		{"one a line", "-append\nconsole=ttyS0 root=/dev/vda $x\n-m\n2G\n", []string{"-append", "console=ttyS0 root=/dev/vda $x", "-m", "2G"}},
 		{"one a line with program", "qemu-system-x86_64\r\n-m\r\n2G", []string{"qemu-system-x86_64", "-m", "2G"}},
+		{"quote in libvirt's quotes", `LC_ALL=C /usr/bin/qemu -append 'a '\''b'\'' $c' -device '{"driver":"edu","addr":"0x1"}'`,
+			[]string{"LC_ALL=C", "/usr/bin/qemu", "-append", "a 'b' $c", "-device", `{"driver":"edu","addr":"0x1"}`}},
+		{"libvirt's log", "2026-01-01 00:00:00.000+0000: starting up libvirt version: 12.8.0 (Debian), qemu version: 11.1.3\nLC_ALL=C \\\n/usr/bin/qemu \\\n-m 1G\n" +
+			"2026-01-02: starting up\nLC_ALL=C \\\nHOME=/a \\\n/usr/bin/qemu \\\n-m 2G \\\n-msg timestamp=on\nchar device redirected to /dev/pts/1 (label charserial0)\n",
+			[]string{"LC_ALL=C", "HOME=/a", "/usr/bin/qemu", "-m", "2G", "-msg", "timestamp=on"}},
 		{"comment", "# made by hand\n-m 2G", []string{"-m", "2G"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

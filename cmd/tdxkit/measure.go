@@ -38,6 +38,7 @@ func measureCommand(t *terminal) *cli.Command {
 func sourceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "qemu-args", Usage: "read QEMU's command line from `FILE`: shell words, one argument a line, or a JSON array"},
+		&cli.StringFlag{Name: "libvirt-xml", Usage: "`FILE` is the XML of a domain of libvirt's, from virsh dumpxml"},
 		&cli.StringFlag{Name: "metadata", Usage: "`FILE` is the metadata.json of a dstack image or of tdx-measure"},
 		&cli.StringFlag{Name: "image", Usage: "`DIR` is a dstack image, held to its sha256sum.txt"},
 		&cli.StringFlag{Name: "vm-config", Usage: "`FILE` is the vm_config of a dstack guest"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tdxkit/tdxkit/dstack"
 	"github.com/tdxkit/tdxkit/internal/bin"
+	"github.com/tdxkit/tdxkit/libvirt"
 	"github.com/tdxkit/tdxkit/qemu"
 )
 
@@ -55,6 +56,8 @@ func openSource(c *cli.Context) (*source, error) {
 		s = plainSource(c.Args().Slice())
 	case c.IsSet("qemu-args"):
 		s, err = argsFileSource(c.String("qemu-args"))
+	case c.IsSet("libvirt-xml"):
+		s, err = libvirtSource(c.String("libvirt-xml"))
 	case c.IsSet("image"):
 		s, err = imageSource(c)
 	case c.IsSet("metadata"):
@@ -70,7 +73,7 @@ func openSource(c *cli.Context) (*source, error) {
 		s.made = true
 	default:
 		return nil, usage("nothing says what is measured",
-			"give QEMU's command line after --, or --qemu-args, --image, --metadata, or --firmware with --kernel")
+			"give QEMU's command line after --, or --qemu-args, --libvirt-xml, --image, --metadata, or --firmware with --kernel")
 	}
 	if err != nil {
 		return nil, err
@@ -84,7 +87,7 @@ func oneSource(c *cli.Context) error {
 	if c.NArg() > 0 {
 		given = append(given, "a command line")
 	}
-	for _, f := range []string{"qemu-args", "image", "metadata"} {
+	for _, f := range []string{"qemu-args", "libvirt-xml", "image", "metadata"} {
 		if c.IsSet(f) {
 			given = append(given, "--"+f)
 		}
@@ -92,7 +95,7 @@ func oneSource(c *cli.Context) error {
 	if len(given) > 1 {
 		return usage(strings.Join(given, " and ")+" are given, want one of them", "")
 	}
-	if c.IsSet("vm-config") && len(given) == 1 && (c.NArg() > 0 || c.IsSet("qemu-args")) {
+	if c.IsSet("vm-config") && len(given) == 1 && (c.NArg() > 0 || c.IsSet("qemu-args") || c.IsSet("libvirt-xml")) {
 		return usage("--vm-config and "+given[0]+" are given, want one of them", "--vm-config stands for a command line of its own")
 	}
 	return nil
@@ -130,6 +133,21 @@ func argsFileSource(path string) (*source, error) {
 		return nil, err
 	}
 	return plainSource(argv), nil
+}
+
+// libvirtSource reads a domain of libvirt's.
+func libvirtSource(path string) (*source, error) {
+	data, err := readFile(path, roleOther, bin.MaxJSON)
+	if err != nil {
+		return nil, err
+	}
+	args, err := libvirt.Read(data)
+	if err != nil {
+		return nil, inDocument(path, err)
+	}
+	s := plainSource(append([]string{"qemu-system-x86_64"}, args...))
+	s.made = true
+	return s, nil
 }
 
 // imageSource reads the folder of a dstack image.

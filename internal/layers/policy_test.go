@@ -18,12 +18,13 @@ var policy = map[string][]string{
 	"ovmf":     {"internal/bin", "internal/decompress", "internal/lzma", "efi"},
 	"tdvf":     {"internal/bin", "efi", "ovmf"},
 	"kernel":   {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
-	"acpi/aml": {},
+	"acpi/aml": {"internal/bin"},
 	"quote":    {"internal/bin", "internal/strictjson"},
 
 	// 2: models
 	"mr":             {"efi", "eventlog"},
 	"qemu":           {"internal/bin"},
+	"libvirt":        {"internal/bin"},
 	"ovmf/pcibus":    {"internal/bin", "qemu"},
 	"acpi":           {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
 	"smbios":         {"internal/bin", "qemu"},
