@@ -62,17 +62,12 @@ func TestMore(t *testing.T) {
 		}
 		diff := difference("tables", b.Tables, cases[name]["tables.bin"])
 		diff += difference("loader", b.Loader, cases[name]["loader.bin"]) + difference("rsdp", b.RSDP, cases[name]["rsdp.bin"])
-		for item, text := range c.Small {
-			want, err := hex.DecodeString(text)
+		for _, item := range []string{"bootorder", "etc/reserved-memory-end", "etc/extra-pci-roots"} {
+			want, err := hex.DecodeString(c.Small[item]) // none where QEMU has no such item
 			if err != nil {
 				t.Fatal(err)
 			}
-			switch item {
-			case "bootorder":
-				diff += difference(item, m.BootOrder(), want)
-			case "etc/reserved-memory-end":
-				diff += difference(item, itemOf(t, m, item), want)
-			}
+			diff += difference(item, itemOf(t, m, item), want)
 		}
 		if diff != "" {
 			t.Errorf("%s: got, want:\n%s", name, diff)
