@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -115,6 +116,9 @@ type loader struct {
 	machine *qemu.Machine // of the first shape
 	options predict.Options
 	digest  digestFirmware
+	// busy has one place for each processor. Decoding the firmware's volumes takes the longest and cannot be divided: it
+	// has the first place from the start, and hashing the rest.
+	busy chan struct{}
 }
 
 // A digestFirmware says whether the digest of the whole firmware is wanted.
@@ -123,10 +127,16 @@ type digestFirmware bool
 // load reads, parses and hashes. The initrd is streamed and never held.
 func (l *loader) load(ctx context.Context) (*loaded, error) {
 	out := &loaded{image: &predict.Image{}}
+	l.busy = make(chan struct{}, runtime.GOMAXPROCS(0))
+	l.busy <- struct{}{}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer func() { <-l.busy }()
+		return l.loadFirmware(g, out)
+	})
 	if p := l.parts.initrd; p != nil {
 		out.image.Initrd = &predict.Initrd{Size: p.size}
-		g.Go(func() error {
+		l.hash(g, func() error {
 			digest, size, err := l.hashInitrd(ctx, p)
 			out.image.Initrd.Digest = digest
 			if err == nil && size != p.size {
@@ -135,17 +145,25 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 			return err
 		})
 	}
-	g.Go(func() error { return l.loadFirmware(g, out) })
 	if l.parts.kernel != nil {
 		g.Go(func() error { return l.loadKernel(g, out) })
 	}
 	return out, g.Wait()
 }
 
-// start runs work that has no result of its own.
-func start(g *errgroup.Group, work []func()) {
+// hash runs work when a processor is free for it.
+func (l *loader) hash(g *errgroup.Group, work func() error) {
+	g.Go(func() error {
+		l.busy <- struct{}{}
+		defer func() { <-l.busy }()
+		return work()
+	})
+}
+
+// start hashes what has no result of its own.
+func (l *loader) start(g *errgroup.Group, work []func()) {
 	for _, w := range work {
-		g.Go(func() error { w(); return nil })
+		l.hash(g, func() error { w(); return nil })
 	}
 }
 
@@ -160,10 +178,11 @@ func (l *loader) loadFirmware(g *errgroup.Group, out *loaded) error {
 		return inFile(p.path, p.role, err)
 	}
 	out.image.Firmware = f
-	start(g, predict.FirmwareWork(f, l.machine, l.options))
+	l.start(g, predict.FirmwareHashes(f, l.machine, l.options))
 	if l.digest {
-		g.Go(func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
+		l.hash(g, func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
 	}
+	predict.DecodeFirmware(f, l.options)
 	return l.check(p, data)
 }
 
@@ -176,7 +195,7 @@ func (l *loader) loadKernel(g *errgroup.Group, out *loaded) error {
 	if out.image.Kernel, err = kernel.Parse(data); err != nil {
 		return inFile(p.path, p.role, err)
 	}
-	start(g, predict.KernelWork(out.image, l.machine, l.options))
+	l.start(g, predict.KernelHashes(out.image, l.machine, l.options))
 	return l.check(p, data)
 }
 
