@@ -33,8 +33,8 @@ const configFile = `# qemu config file
 [device]
   driver = "virtio-net-pci"
   bus = "rp1"
-  netdev = "n,0"
-[netdev "n,0"]
+  netdev = "n0"
+[netdev "n0"]
   type = "user"
 [object "mem0"]
   qom-type = "memory-backend-ram"
@@ -60,7 +60,7 @@ func TestReadConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, err := ParseArgs([]string{"-M", "q35,accel=kvm", "-m", "2048,maxmem=8G,slots=4", "-smp", "2", "-boot", "menu=on", "-global", "ICH9-LPC.disable_s3=1",
-		"-device", "pcie-root-port,id=rp1,addr=1c.0", "-device", "virtio-net-pci,bus=rp1,netdev=n,,0", "-netdev", "user,id=n,,0",
+		"-device", "pcie-root-port,id=rp1,addr=1c.0", "-device", "virtio-net-pci,bus=rp1,netdev=n0", "-netdev", "user,id=n0",
 		"-object", "memory-backend-ram,id=mem0,size=1G", "-fw_cfg", "opt/a,string=b,,c", "-device", "edu"}, testRelease, ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
