@@ -1,5 +1,5 @@
-// Command differential holds tdxkit's judgement against other verifiers: go-tdx-guest, and dcap-qvl's JavaScript twin where
-// node and the package are there. It judges every quote of fixtures/quotes with every collateral at five times: in the
+// Command differential holds tdxkit's judgement against other verifiers: go-tdx-guest, oasis-core, and dcap-qvl's JavaScript
+// twin where node and the package are there. It judges every quote of fixtures/quotes with every collateral at five times: in the
 // middle of the window in which all is valid, at both ends of it and a second outside of each. A difference that no row of
 // explained covers is printed, and makes it fail. It is a module of its own, so that tdxkit depends on none of this.
 //
@@ -64,7 +64,7 @@ func main() {
 }
 
 func run(dir string, out io.Writer) error {
-	trials, err := load(dir)
+	trials, withoutLists, err := load(dir)
 	if err != nil {
 		return err
 	}
@@ -77,6 +77,8 @@ func run(dir string, out io.Writer) error {
 		return err
 	}
 	trials = append(trials, made...)
+	complete := len(trials)
+	trials = append(trials, withoutLists...) // which oasis-core alone can judge
 	counts := map[string]int{}
 	for i, t := range trials {
 		r, err := dcap.Judge(t.q, t.c, t.options())
@@ -84,7 +86,10 @@ func run(dir string, out io.Writer) error {
 		if err != nil {
 			ours.why = err.Error()
 		}
-		opinions := map[string]opinion{"go-tdx-guest": askGoogle(t)}
+		opinions := map[string]opinion{"oasis-core": askOasis(t)}
+		if i < complete {
+			opinions["go-tdx-guest"] = askGoogle(t)
+		}
 		if i < len(js) {
 			opinions["dcap-qvl-js"] = js[i]
 		}
@@ -173,29 +178,48 @@ var explained = []struct {
 	{"dcap-qvl-js", "it does not compare thisUpdate of the PCK CRL", func(t trial, r *dcap.Result, theirs opinion) bool {
 		return theirs.accepted && t.place == "before" && only(r, dcap.PCKCRLTime, dcap.TCBStatus)
 	}},
+	{"oasis-core", "it does not read version 5", func(t trial, _ *dcap.Result, theirs opinion) bool {
+		return !theirs.accepted && t.q.Header.Version == 5 && strings.Contains(theirs.why, "unsupported quote version 5")
+	}},
+	{"oasis-core", "it does not look at revocation lists", func(_ trial, r *dcap.Result, theirs opinion) bool {
+		return theirs.accepted && only(r, dcap.RootCRL, dcap.RootCRLTime, dcap.PCKCRL, dcap.PCKCRLTime, dcap.PCKCARevocation, dcap.PCKRevocation,
+			dcap.TCBInfoRevocation, dcap.QEIdentityRevocation)
+	}},
+	{"oasis-core", "it takes 30 days in place of nextUpdate", func(_ trial, r *dcap.Result, theirs opinion) bool {
+		return theirs.accepted && only(r, dcap.TCBInfoTime, dcap.QEIdentityTime)
+	}},
+	{"oasis-core", "it accepts a platform that is SWHardeningNeeded", func(_ trial, r *dcap.Result, theirs opinion) bool {
+		return theirs.accepted && r.Status == dcap.SWHardeningNeeded && only(r, dcap.TCBStatus)
+	}},
+	{"oasis-core", "it does not compare the module with the identity of its version", func(_ trial, r *dcap.Result, theirs opinion) bool {
+		return theirs.accepted && only(r, dcap.ModuleMatch)
+	}},
+	{"oasis-core", "it does not look at MIGRATABLE", func(_ trial, r *dcap.Result, theirs opinion) bool {
+		return theirs.accepted && only(r, dcap.TDMigratable)
+	}},
 }
 
-// load pairs every quote with every collateral.
-func load(dir string) ([]trial, error) {
+// load pairs every quote with every collateral, those that have revocation lists and those that have none.
+func load(dir string) (trials, withoutLists []trial, err error) {
 	quotes, _ := filepath.Glob(filepath.Join(dir, "*.bin"))
 	collaterals, _ := filepath.Glob(filepath.Join(dir, "collateral-*.json"))
-	var trials []trial
 	for _, cf := range collaterals {
 		text, err := os.ReadFile(cf)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		c, err := dcap.ParseCollateral(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", cf, err)
+			return nil, nil, fmt.Errorf("%s: %w", cf, err)
 		}
+		dst := &trials
 		if c.RootCRL == nil {
-			continue // the others need revocation lists to begin with
+			dst = &withoutLists
 		}
 		for _, qf := range quotes {
 			data, err := os.ReadFile(qf)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			q, err := quote.Parse(data)
 			if err != nil {
@@ -210,11 +234,11 @@ func load(dir string) ([]trial, error) {
 			}{{"before", nb.Add(-time.Second)}, {"first", nb}, {"middle", nb.Add(na.Sub(nb) / 2)}, {"last", na}, {"after", na.Add(time.Second)}} {
 				t := base
 				t.place, t.at = p.place, p.at
-				trials = append(trials, t)
+				*dst = append(*dst, t)
 			}
 		}
 	}
-	return trials, nil
+	return trials, withoutLists, nil
 }
 
 // askJavaScript asks dcap-qvl's JavaScript twin about all trials in one process.
