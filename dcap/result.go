@@ -48,7 +48,7 @@ type Result struct {
 	Status               Status    // platform, module and QE converged; for a TD 1.5 launch against now, too
 	Platform, Module, QE Component // Module has no status where the platform's level covers it: major version 0
 	Current              *Current  // of a TD report 1.5: the same for the module that runs now
-	Advisories           []string  // of all components, sorted, each once
+	Advisories           []string  // of all components, at launch and now, sorted, each once
 	TCBDate              time.Time // the earliest of the levels' dates
 	Evaluation           uint32    // tcbEvaluationDataNumber of the TCB info
 	QEEvaluation         uint32    // and of the QE identity, which Intel may raise at another time

@@ -85,9 +85,17 @@ func relaunch(launch, current Status) Status {
 	case outOfDate(current):
 		return max(launch, current)
 	case !outOfDate(launch):
-		return launch
+		return worse(launch, current)
 	case launch == OutOfDateConfigurationNeeded, current == ConfigurationNeeded, current == ConfigurationAndSWHardeningNeeded:
 		return TDRelaunchAdvisedConfigurationNeeded
 	}
 	return TDRelaunchAdvised
+}
+
+// worse joins two statuses that are neither out of date nor revoked: what either asks for is asked for.
+func worse(a, b Status) Status {
+	if a == SWHardeningNeeded && b == ConfigurationNeeded || a == ConfigurationNeeded && b == SWHardeningNeeded {
+		return ConfigurationAndSWHardeningNeeded
+	}
+	return max(a, b)
 }

@@ -143,6 +143,8 @@ func (j *judge) tcbCurrent() finding {
 	}
 	now.Status = j.converged(now.Platform, now.Module, svn)
 	r.Current = now
+	r.TCBDate = earliest(r.TCBDate, now.Platform.Date, now.Module.Date)
+	r.Advisories = merged(r.Advisories, now.Platform.Advisories, now.Module.Advisories)
 	if now.Status == NoStatus {
 		return failed(fmt.Sprintf("no TCB level matches TEE_TCB_SVN2 %x", svn))
 	}
@@ -161,6 +163,9 @@ func (j *judge) converged(platform, module Component, svn [16]byte) Status {
 func (j *judge) tcbStatus() finding {
 	if slices.Contains(j.opts.Accept, j.r.Status) && j.r.Status != NoStatus {
 		return passed(j.r.Status.String())
+	}
+	if len(j.opts.Accept) == 0 {
+		return differs("none: the list of what is accepted is empty", j.r.Status.String())
 	}
 	var want []string
 	for _, s := range j.opts.Accept {

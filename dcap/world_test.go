@@ -114,6 +114,22 @@ var worlds = []struct {
 		s.V5().Quote.TD.TEETCBSVN[2], s.Quote.TD.TEETCBSVN2[0] = 3, 3
 		s.TCBInfo.Levels[0].Status = "ConfigurationNeeded"
 	}, dcap.OutOfDateConfigurationNeeded, []dcap.CheckID{dcap.TCBStatus}},
+	{"good then, hardening needed now", func(s *testpki.Scenario) {
+		s.V5().Quote.TD.TEETCBSVN2[2] = 3
+		s.TCBInfo.Levels[1].Status = "SWHardeningNeeded"
+	}, dcap.SWHardeningNeeded, []dcap.CheckID{dcap.TCBStatus}},
+	{"configuration needed then, hardening now", func(s *testpki.Scenario) {
+		s.V5().Quote.TD.TEETCBSVN2[2] = 3
+		s.TCBInfo.Levels[0].Status, s.TCBInfo.Levels[1].Status = "ConfigurationNeeded", "SWHardeningNeeded"
+	}, dcap.ConfigurationAndSWHardeningNeeded, []dcap.CheckID{dcap.TCBStatus}},
+	{"hardening needed then, configuration now", func(s *testpki.Scenario) {
+		s.V5().Quote.TD.TEETCBSVN2[2] = 3
+		s.TCBInfo.Levels[0].Status, s.TCBInfo.Levels[1].Status = "SWHardeningNeeded", "ConfigurationNeeded"
+	}, dcap.ConfigurationAndSWHardeningNeeded, []dcap.CheckID{dcap.TCBStatus}},
+	{"hardening needed then, good now", func(s *testpki.Scenario) {
+		s.V5().Quote.TD.TEETCBSVN[2] = 3
+		s.TCBInfo.Levels[1].Status = "SWHardeningNeeded"
+	}, dcap.SWHardeningNeeded, []dcap.CheckID{dcap.TCBStatus}},
 	{"no level now", func(s *testpki.Scenario) { s.V5().Quote.TD.TEETCBSVN2[0] = 1 }, dcap.UpToDate, []dcap.CheckID{dcap.TCBCurrent}},
 	{"no module identity now", func(s *testpki.Scenario) { s.V5().Quote.TD.TEETCBSVN2[1] = 9 }, dcap.NoStatus, []dcap.CheckID{dcap.ModuleMatch}},
 
@@ -253,6 +269,19 @@ func TestComponents(t *testing.T) {
 	}
 	if r.Signatures != 9 {
 		t.Errorf("verified %d signatures, want 9", r.Signatures)
+	}
+}
+
+// TestComponentsNow asks for what the module that runs now adds: its level's advisories and date count like those of launch.
+func TestComponentsNow(t *testing.T) {
+	s := testpki.Default().V5()
+	s.Quote.TD.TEETCBSVN2[0] = 3
+	r, _ := judge(t, s)
+	if r.Current == nil || r.Current.Module.Status != dcap.OutOfDate || r.Module.Status != dcap.UpToDate {
+		t.Fatalf("got %+v now, %+v at launch", r.Current, r.Module)
+	}
+	if len(r.Current.Module.Advisories) == 0 || !slices.Equal(r.Advisories, r.Current.Module.Advisories) || !r.TCBDate.Equal(r.Current.Module.Date) {
+		t.Errorf("got advisories %v and date %v, want those of now, %v and %v", r.Advisories, r.TCBDate, r.Current.Module.Advisories, r.Current.Module.Date)
 	}
 }
 

@@ -184,8 +184,14 @@ func optionalHex(r *strictjson.Reader, name string, size int) []byte {
 // agrees compares the document with what a guest measured of itself. dstack-util/src/system_setup/config_id_verifier.rs,
 // verify_mr_config_v3_document.
 func (d *ConfigDocument) agrees(r *Runtime) error {
-	kind, _ := r.KeyProvider.Kind()
-	id, _ := hex.DecodeString(r.KeyProvider.ID)
+	kind, ok := r.KeyProvider.Kind()
+	if !ok {
+		return fmt.Errorf("mr_config: the key provider of the guest's event is %.40q, which has no number", r.KeyProvider.Name)
+	}
+	id, err := hex.DecodeString(r.KeyProvider.ID)
+	if err != nil && d.KeyProviderID != nil {
+		return fmt.Errorf("mr_config: the key provider's ID in the guest's event, %.40q, is not hexadecimal", r.KeyProvider.ID)
+	}
 	pinned := func(name string, want, got []byte) error {
 		if want != nil && !bytes.Equal(want, got) {
 			return fmt.Errorf("mr_config: %s is %x, the guest's event says %x", name, want, got)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,6 +84,26 @@ func TestIdentities(t *testing.T) {
 	m, r = guestOf(t, "dstack-tdx-lite-getquote.json")
 	if rule, err := dstack.CheckConfigID(m.MRCONFIGID, r, nil); err != nil || rule != "version 1" {
 		t.Errorf("MRCONFIGID of a real guest: got %q, %v, want version 1", rule, err)
+	}
+}
+
+// TestCheckConfigIDProvider holds that a document's "none" is not the kind of a provider that has no number, nor its ID the
+// digits before something else.
+func TestCheckConfigIDProvider(t *testing.T) {
+	for _, tc := range []struct{ event, document, part string }{
+		{`{"name":"moon","id":""}`, `"key_provider":"none"`, "no number"},
+		{`{"name":"kms","id":"3059zz"}`, `"key_provider":"kms","key_provider_id":"3059"`, "not hexadecimal"},
+	} {
+		words := slices.Clone(ordinary)
+		words[slices.Index(words, dstack.KeyProvider)] += "=" + tc.event
+		r, err := dstack.ParseRuntime(boot(words...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc := []byte(`{"compose_hash":"` + hex.EncodeToString(composeHash) + `",` + tc.document + `}`)
+		if rule, err := dstack.CheckConfigID(dstack.ConfigIDV3(doc), r, doc); err == nil || !strings.Contains(err.Error(), tc.part) {
+			t.Errorf("%s under %s: got %q, %v, want an error with %q", tc.event, tc.document, rule, err, tc.part)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package dstack
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -226,8 +227,29 @@ func parseKeyProvider(payload []byte) (KeyProviderInfo, error) {
 // Find returns the payloads of the system's events of a name, in order.
 func (r *Runtime) Find(name string) [][]byte { return payloads(r.System, name) }
 
-// FindApplication returns the payloads of the application's events of a name, in order.
-func (r *Runtime) FindApplication(name string) [][]byte { return payloads(r.Application, name) }
+// FindApplication returns the payloads of the application's events of a name, in order. An event of version 1 is taken by
+// what it hashes, which does not say at which colon the name ends: whoever shows a log could split "a:b" either way.
+func (r *Runtime) FindApplication(name string) [][]byte {
+	var out [][]byte
+	for i := range r.Application {
+		if p, ok := readAs(&r.Application[i], name); ok {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// readAs returns the payload that an event has if its name is read as name, and whether it can be.
+func readAs(e *mr.Event, name string) (payload []byte, ok bool) {
+	if e.Measured.What == name {
+		return e.Data, true
+	}
+	hashed := runtimePreimage(e.Measured.What, e.Data)
+	if mr.Sum(hashed) != e.Measured.Digest {
+		return nil, false // of version 2, which has one reading
+	}
+	return bytes.CutPrefix(hashed, runtimePreimage(name, nil))
+}
 
 func payloads(events []mr.Event, name string) [][]byte {
 	var out [][]byte
@@ -245,7 +267,8 @@ func (r *Runtime) Imitations() []string {
 	var names []string
 	for i := range r.Application {
 		name := r.Application[i].Measured.What
-		if slices.ContainsFunc(systemEvents, func(s systemEvent) bool { return strings.EqualFold(s.Name, name) }) && !slices.Contains(names, name) {
+		first, _, _ := strings.Cut(name, ":") // a reading of what version 1 hashes
+		if slices.ContainsFunc(systemEvents, func(s systemEvent) bool { return strings.EqualFold(s.Name, first) }) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -199,6 +199,33 @@ func TestRuntimeReal(t *testing.T) {
 	})
 }
 
+// TestApplicationReadings holds that how a log divides what version 1 hashes into name and payload does not change what is
+// found.
+func TestApplicationReadings(t *testing.T) {
+	asWritten, err := dstack.ParseRuntime(boot(append(slices.Clone(ordinary), "mark=a:b", "Compose-Hash=x:y", "mark=c", "marks=d")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	divided, err := dstack.ParseRuntime(boot(append(slices.Clone(ordinary), "mark:a=b", "Compose-Hash:x=y", "mark=c", "marks=d")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if asWritten.RTMR3 != divided.RTMR3 {
+		t.Fatal("the two logs are not of one guest")
+	}
+	for _, r := range []*dstack.Runtime{asWritten, divided} {
+		if got := r.FindApplication("mark"); len(got) != 2 || string(got[0]) != "a:b" || string(got[1]) != "c" {
+			t.Errorf("mark: got %q", got)
+		}
+		if got := r.FindApplication("mark:a"); len(got) != 1 || string(got[0]) != "b" {
+			t.Errorf("mark:a: got %q", got)
+		}
+		if got := r.Imitations(); len(got) != 1 {
+			t.Errorf("got imitations %q, want the one of compose-hash", got)
+		}
+	}
+}
+
 func TestBinding(t *testing.T) {
 	// from the tests of Dstack-TEE/dstack's attestation.rs, computed there and here alike
 	content := []byte("test content")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -281,6 +282,52 @@ var attacks = []attack{
 	{"event of the policy twice", func(w *world) { w.runtime = append(w.runtime, runtimeEvent("app-started", []byte("no"))) }, func(_ *testing.T, k *kit) {
 		k.p.RequiredEvents = []verify.RequiredEvent{{Name: "app-started", Application: true, Payloads: [][]byte{[]byte("yes")}}}
 	}, verify.RTMR3Required},
+	{"event of the policy twice, the second shown under a longer name", func(w *world) {
+		w.runtime = append(w.runtime, runtimeEvent("app-started:no", []byte("x"))) // hashes what "app-started" with "no:x" does
+	}, func(_ *testing.T, k *kit) {
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: "app-started", Application: true, Payloads: [][]byte{[]byte("yes")}}}
+	}, verify.RTMR3Required},
+	{"imitation shown under a longer name", func(w *world) {
+		w.runtime = append(w.runtime, runtimeEvent(dstack.ComposeHash+":x", []byte("y")))
+	}, nil, verify.RTMR3Application},
+	{"every register waived, and none that agrees", nil, func(_ *testing.T, k *kit) {
+		k.x.Variants = []verify.Variant{{Registers: map[mr.Register]mr.Digest{mr.MRTD: {1}}}}
+		k.p.Unsafe = []verify.CheckID{verify.RegistersMRTD, verify.RegistersRTMR0, verify.RegistersRTMR1, verify.RegistersRTMR2, verify.RegistersRTMR3}
+	}, verify.RegistersVariant},
+	{"variant of RTMR3 alone", nil, func(_ *testing.T, k *kit) {
+		k.x.Variants = []verify.Variant{{Registers: map[mr.Register]mr.Digest{mr.RTMR3: rtmr3(k)}}}
+	}, verify.RegistersVariant},
+	{"variant of MRTD alone", nil, func(_ *testing.T, k *kit) {
+		k.x.Variants[0].Registers = map[mr.Register]mr.Digest{mr.MRTD: k.x.Variants[0].Registers[mr.MRTD]}
+	}, verify.RegistersRTMR0},
+	{"empty lists where nil asks for nothing", nil, func(_ *testing.T, k *kit) { k.p.MRSEAM = []mr.Digest{} }, verify.ModuleMRSEAM},
+	{"no status accepted", nil, func(_ *testing.T, k *kit) { k.p.Statuses = []dcap.Status{} }, dcap.TCBStatus},
+	{"no root trusted", nil, func(_ *testing.T, k *kit) { k.p.Roots = []dcap.Fingerprint{} }, dcap.PCKChain},
+	{"Intel's root alone", nil, func(_ *testing.T, k *kit) { k.p.Roots = nil }, dcap.PCKChain},
+	{"advisory of the module that runs now", func(w *world) { w.scenario.V5().Quote.TD.TEETCBSVN2[0] = 3 }, func(_ *testing.T, k *kit) {
+		k.p.Statuses = []dcap.Status{dcap.UpToDate, dcap.OutOfDate}
+	}, verify.TCBAdvisories},
+	{"event that extends nothing among those of RTMR3", nil, editLog(func(e []mr.Event) []mr.Event {
+		f := runtimeEvent("note", nil)
+		f.Type = eventlog.EVNoAction
+		return append(e, f)
+	}), verify.RTMR3Events},
+	{"register of the log beyond RTMR3", nil, func(t *testing.T, k *kit) { replaceIn(t, &k.e.EventLog, `"imr":2`, `"imr":4`) }, verify.LogParse},
+	{"register of the log below RTMR0", nil, func(t *testing.T, k *kit) { replaceIn(t, &k.e.EventLog, `"imr":2`, `"imr":-1`) }, verify.LogParse},
+	{"register of the log as a fraction", nil, func(t *testing.T, k *kit) { replaceIn(t, &k.e.EventLog, `"imr":2`, `"imr":2.0`) }, verify.LogParse},
+	{"register of the log beyond 64 bits", nil, func(t *testing.T, k *kit) {
+		replaceIn(t, &k.e.EventLog, `"imr":2`, `"imr":18446744073709551618`)
+	}, verify.LogParse},
+	{"name of the system's event in other letters of Unicode", func(w *world) {
+		w.runtime = append(w.runtime, runtimeEvent("\u017fystem-ready", nil)) // with a long s
+	}, nil, verify.RTMR3Application},
+	{"key provider without a number under an MRCONFIGID that allows none", func(w *world) {
+		w.runtime[6] = runtimeEvent(dstack.KeyProvider, []byte(`{"name":"moon","id":""}`))
+		w.scenario.Quote.TD.MRCONFIGID = dstack.ConfigIDV3(noKeys())
+	}, func(_ *testing.T, k *kit) {
+		text, _ := json.Marshal(string(noKeys()))
+		k.e.VMConfig = []byte(`{"mr_config":` + string(text) + `}`)
+	}, verify.TDConfigID},
 	{"signature waived", func(w *world) { w.nonce = testNonce }, func(_ *testing.T, k *kit) {
 		k.p.Unsafe = []verify.CheckID{dcap.QuoteSignature, dcap.PCKChain, dcap.QEReportSignature, dcap.QEBinding, "quote", ""}
 		k.e.Quote[100] ^= 1
@@ -323,6 +370,11 @@ func TestAttack(t *testing.T) {
 		})
 	}
 	t.Logf("%d attacks", len(attacks))
+}
+
+// noKeys is a configuration document of the expected application that allows no key provider.
+func noKeys() []byte {
+	return []byte(`{"compose_hash":"` + hex.EncodeToString(goodHash()) + `","key_provider":"none"}`)
 }
 
 func failedIDs(v *verify.Verdict) (ids []verify.CheckID) {

@@ -153,8 +153,8 @@ func ParsePolicy(data []byte) (*Policy, error) {
 func (p *Policy) readTCB(r reader) {
 	for _, s := range r.strings("statuses") {
 		status, ok := dcap.ParseStatus(s)
-		if !ok {
-			r.Failf("statuses", bin.ErrUnsupported, "has %.60q, which is no status of Intel's", s)
+		if !ok || status == dcap.Revoked {
+			r.Failf("statuses", bin.ErrUnsupported, "has %.60q, which is no status of Intel's that can be accepted", s)
 		}
 		p.Statuses = append(p.Statuses, status)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tdxkit/tdxkit/dcap"
 	"github.com/tdxkit/tdxkit/mr"
@@ -51,6 +52,7 @@ type tcbJSON struct {
 	FMSPC        string      `json:"fmspc,omitempty"`
 	NotBefore    string      `json:"not_before,omitempty"` // of all collateral and certificates together
 	NotAfter     string      `json:"not_after,omitempty"`
+	Unknown      []string    `json:"unknown_members,omitempty"` // of signed documents: not judged here
 }
 
 type tdJSON struct {
@@ -120,7 +122,7 @@ func (v *Verdict) MarshalJSON() ([]byte, error) {
 
 func newTCB(r *dcap.Result) *tcbJSON {
 	t := &tcbJSON{Status: r.Status, Platform: r.Platform.Status, Module: r.Module.Status, QE: r.QE.Status,
-		Advisories: append([]string{}, r.Advisories...), Evaluation: r.Evaluation, QEEvaluation: r.QEEvaluation}
+		Advisories: append([]string{}, r.Advisories...), Evaluation: r.Evaluation, QEEvaluation: r.QEEvaluation, Unknown: r.UnknownMembers}
 	if !r.TCBDate.IsZero() {
 		t.Date = stamp(r.TCBDate)
 	}
@@ -212,10 +214,10 @@ func short(s string) string {
 	return s
 }
 
-// clean keeps a text on one line: evidence can put anything into it.
+// clean keeps a text on one line, and in the order of its letters: evidence can put anything into it.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r) {
 			return '?'
 		}
 		return r

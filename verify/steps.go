@@ -89,6 +89,9 @@ func oneOf(list []mr.Digest, got mr.Digest) finding {
 	if slices.Contains(list, got) {
 		return passed(got.String())
 	}
+	if len(list) == 0 {
+		return differs("none: the list of what is accepted is empty", got.String())
+	}
 	var want []string
 	for _, d := range list {
 		want = append(want, d.String())

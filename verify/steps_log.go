@@ -113,7 +113,7 @@ func (j *judge) agreement(v *Variant) (agree int, match bool) {
 	case stated && !j.waived[RegistersRTMR3]:
 		match = false
 	}
-	return agree, match
+	return agree, match && agree > 0 // whatever is waived: a variant that nothing agrees with is not the one
 }
 
 // registersVariant looks for a variant that matches as a whole. Registers of two variants are never mixed.
