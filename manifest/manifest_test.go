@@ -241,7 +241,7 @@ func TestParseRejects(t *testing.T) {
 		{"expires before it begins", `"expires":"2027`, `"expires":"2025`, "expires is 2025"},
 		{"empty product", `"name":"acme-node"`, `"name":""`, "want 1 to"},
 		{"control character", `"name":"acme-node"`, `"name":"acme\u001b[2J"`, "control character"},
-		{"direction override", `"name":"acme-node"`, `"name":"acme` + "‮" + `"`, "control character"},
+		{"direction override", `"name":"acme-node"`, `"name":"acme` + "\u202e" + `"`, "control character"},
 		{"upper-case hex", `"sha256":"`, `"sha256":"A`, "hex digits"},
 		{"not hex", `"mask":"ff01`, `"mask":"fg01`, "lower-case hex"},
 		{"capital hex", `"mask":"ff01`, `"mask":"FF01`, "lower-case hex"},
