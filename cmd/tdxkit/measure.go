@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -228,26 +229,49 @@ func matrix(c *cli.Context) ([]shape, error) {
 
 // guests reads the command lines of all shapes, so that what is wrong with one is said before anything is printed.
 func (j *job) guests() ([]guest, error) {
-	var guests []guest
-	for _, s := range j.shapes {
-		g := guest{shape: s}
-		var err error
-		if g.command, err = j.src.command(s); err != nil {
+	guests := make([]guest, len(j.shapes))
+	errs := make([]error, len(j.shapes))
+	var g errgroup.Group
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		g.Go(func() error {
+			for i := w; i < len(guests); i += workers {
+				if guests[i], errs[i] = j.guest(j.shapes[i]); errs[i] != nil {
+					return errs[i]
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err == nil {
+		return guests, nil
+	}
+	for _, err := range errs { // the first of them in order
+		if err != nil {
 			return nil, err
 		}
-		if g.machine, err = j.machines(g.command); err != nil {
-			return nil, err
-		}
-		m := g.machine[0]
-		g.name = fmt.Sprintf("%dcpu-%s", m.Topology.CPUs, formatMemory(m.RAM))
-		if j.name != "" && len(j.shapes) > 1 {
-			g.name = j.name + "-" + g.name
-		} else if j.name != "" {
-			g.name = j.name
-		}
-		guests = append(guests, g)
 	}
 	return guests, nil
+}
+
+// guest reads one shape.
+func (j *job) guest(s shape) (guest, error) {
+	g := guest{shape: s}
+	var err error
+	if g.command, err = j.src.command(s); err != nil {
+		return guest{}, err
+	}
+	if g.machine, err = j.machines(g.command); err != nil {
+		return guest{}, err
+	}
+	m := g.machine[0]
+	g.name = fmt.Sprintf("%dcpu-%s", m.Topology.CPUs, formatMemory(m.RAM))
+	if j.name != "" && len(j.shapes) > 1 {
+		g.name = j.name + "-" + g.name
+	} else if j.name != "" {
+		g.name = j.name
+	}
+	return g, nil
 }
 
 // machines reads a command line against each candidate release. A release that starts no TD is passed over. Where the
@@ -317,6 +341,10 @@ type outcome struct {
 func (j *job) run(c *cli.Context, p *printer, l *loaded, guests []guest) error {
 	ctx, cancel := context.WithCancel(c.Context)
 	defer cancel()
+	if len(guests) > 1 {
+		// The shapes that are read stay in memory, and each prediction makes 200 KiB of tables: collect less often.
+		defer debug.SetGCPercent(debug.SetGCPercent(400))
+	}
 	workers := runtime.GOMAXPROCS(0)
 	queue := make(chan chan outcome, 2*workers)
 	var g errgroup.Group

@@ -1,0 +1,55 @@
+package predict
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"github.com/tdxkit/tdxkit/mr"
+)
+
+// maxTableSums bounds how many tables are remembered; a table has 10 to 100 KiB without its padding.
+const maxTableSums = 512
+
+// A tableSums remembers the digests of ACPI blobs by their bytes: most sizes of RAM lead to the same tables, and hashing
+// their padding costs more than all else that a shape needs.
+type tableSums struct {
+	mu   sync.Mutex
+	sums map[tableKey]mr.Digest
+}
+
+// A tableKey is a blob: its size, and its bytes up to the last that is not zero.
+type tableKey struct {
+	size int
+	text string
+}
+
+// sum returns the SHA-384 digest of b.
+func (t *tableSums) sum(b []byte) mr.Digest {
+	used := b[:unpadded(b)]
+	t.mu.Lock()
+	d, ok := t.sums[tableKey{len(b), string(used)}]
+	t.mu.Unlock()
+	if ok {
+		return d
+	}
+	d = mr.Sum(b)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.sums == nil || len(t.sums) >= maxTableSums {
+		t.sums = map[tableKey]mr.Digest{}
+	}
+	t.sums[tableKey{len(b), string(used)}] = d
+	return d
+}
+
+// unpadded returns the length of b without the zeros at its end.
+func unpadded(b []byte) int {
+	n := len(b)
+	for n >= 8 && binary.LittleEndian.Uint64(b[n-8:]) == 0 {
+		n -= 8
+	}
+	for n > 0 && b[n-1] == 0 {
+		n--
+	}
+	return n
+}
