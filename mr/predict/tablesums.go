@@ -1,7 +1,7 @@
 package predict
 
 import (
-	"encoding/binary"
+	"bytes"
 	"sync"
 
 	"github.com/tdxkit/tdxkit/mr"
@@ -42,11 +42,14 @@ func (t *tableSums) sum(b []byte) mr.Digest {
 	return d
 }
 
+// zeros is what padding is compared with, a page at a time.
+var zeros [4096]byte
+
 // unpadded returns the length of b without the zeros at its end.
 func unpadded(b []byte) int {
 	n := len(b)
-	for n >= 8 && binary.LittleEndian.Uint64(b[n-8:]) == 0 {
-		n -= 8
+	for n >= len(zeros) && bytes.Equal(b[n-len(zeros):n], zeros[:]) {
+		n -= len(zeros)
 	}
 	for n > 0 && b[n-1] == 0 {
 		n--
