@@ -171,6 +171,10 @@ func TestUnsupported(t *testing.T) {
 			m.IOMMU.Kind = qemu.IntelIOMMU
 			m.Root = &qemu.Bus{Devices: []*qemu.PCIDevice{{Driver: "pxb-pcie", ID: "p", ExtraRoot: &qemu.Bus{PCIe: true, BusNr: 9, Devices: []*qemu.PCIDevice{{}}}}}}
 		}, "pxb-pcie p"},
+		{"an IPMI interface on the SMBus beside one on PCI", func(m *qemu.Machine) {
+			m.SMBusIPMI = []qemu.SMBusIPMI{{}}
+			m.Root.Devices = append(m.Root.Devices, &qemu.PCIDevice{Slot: 31, Function: 7, Driver: "pci-ipmi-kcs"})
+		}, "smbus-ipmi"},
 		{"an IOMMU's property", func(m *qemu.Machine) {
 			m.IOMMU = qemu.IOMMU{Kind: qemu.AMDIOMMU, Device: &qemu.PCIDevice{}, Props: map[string]string{"xtsup": "perhaps"}}
 		}, "xtsup"},

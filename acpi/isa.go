@@ -265,10 +265,14 @@ func (s *state) ipmiInterface(nr int, name string, kind uint64, crs ...aml.Term)
 const ipmiSSIF = 4
 
 // smbusDevices appends the IPMI interface on the SMBus (QEMU v10.2.2, hw/i2c/smbus_ich9.c, build_ich9_smb_aml).
-func (s *state) smbusDevices() {
+func (s *state) smbusDevices() error {
+	if len(s.m.SMBusIPMI) > 0 && hasIPMI(s.m.Root) {
+		return unsupported("smbus-ipmi", "", "its number beside an IPMI interface on PCI")
+	}
 	for _, i := range s.m.SMBusIPMI {
 		s.ipmiInterface(s.ipmiNumber(len(s.m.ISA)-1)+1, "smbus", ipmiSSIF, aml.I2CSerialBus(uint16(i.Address), "^"))
 	}
+	return nil
 }
 
 // appleSMC appends Apple's system management controller (QEMU v10.2.2, hw/misc/applesmc.c).

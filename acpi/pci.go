@@ -113,7 +113,7 @@ func (s *state) deviceBody(d *qemu.PCIDevice) error {
 		return s.isaBridge()
 	}
 	if d.Driver == "ICH9-SMB" && d.BuiltIn {
-		s.smbusDevices()
+		return s.smbusDevices()
 	}
 	if hasVGAStates(d) {
 		s.Add(vgaStates)
