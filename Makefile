@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 GO ?= go
-FUZZTIME ?= 10s
+FUZZTIME ?= 10000x
 N ?= 200
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK ?= golang.org/x/vuln/cmd/govulncheck@v1.9.0
