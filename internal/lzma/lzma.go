@@ -182,12 +182,21 @@ var (
 	afterShortRep = [1 << statesLog]int{9, 9, 9, 9, 9, 9, 9, 11, 11, 11, 11, 11}
 )
 
-// copyMatch copies n bytes from distance bytes before pos to pos, where source and target may overlap.
+// wide is how many bytes copyMatch moves at a time.
+const wide = 16
+
+// copyMatch copies n bytes from distance bytes before pos to pos, where source and target may overlap. It may write up
+// to wide bytes behind the match, which later symbols overwrite.
 func copyMatch(out []byte, pos, distance, n int) int {
-	for from := pos - distance; n > 0; {
-		c := copy(out[pos:pos+n], out[from:pos])
-		pos += c
-		n -= c
+	end, from := pos+n, pos-distance
+	if distance < wide || len(out)-end < wide {
+		for pos < end {
+			pos += copy(out[pos:end], out[from:pos])
+		}
+		return end
 	}
-	return pos
+	for ; pos < end; pos, from = pos+wide, from+wide {
+		*(*[wide]byte)(out[pos:]) = *(*[wide]byte)(out[from:])
+	}
+	return end
 }

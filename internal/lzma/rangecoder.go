@@ -45,12 +45,12 @@ func (r rangeCoder) bit(in []byte, p *prob) (rangeCoder, uint32) {
 // literal decodes a byte that follows a literal, highest bit first.
 func (r rangeCoder) literal(in []byte, p *literals) (rangeCoder, byte) {
 	rng, code, pos := r.rng, r.code, r.pos
-	symbol := uint32(1)
+	symbol, v := uint32(1), uint32(p[1])
 	for symbol < 0x100 {
+		v0, v1 := uint32(p[symbol<<1]), uint32(p[symbol<<1+1])
 		if rng < top {
 			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
 		}
-		v := uint32(p[symbol])
 		bound := rng >> probBits * v
 		diff := uint64(code) - uint64(bound)
 		zero := uint32(diff >> 32)
@@ -58,6 +58,7 @@ func (r rangeCoder) literal(in []byte, p *literals) (rangeCoder, byte) {
 		rng -= bound
 		rng += (bound - rng) & zero
 		p[symbol] = prob(int32(v) - (int32(v)+int32(zero)&toward)>>moveBits)
+		v = v1 ^ (v0^v1)&zero
 		symbol = symbol<<1 + 1 + zero
 	}
 	return rangeCoder{rng, code, pos}.normal(in), byte(symbol)
@@ -92,12 +93,13 @@ func (r rangeCoder) matched(in []byte, p *literals, match uint32) (rangeCoder, b
 // tree decodes a number of log2(len(p)) bits, highest bit first.
 func (r rangeCoder) tree(in []byte, p []prob) (rangeCoder, int) {
 	rng, code, pos := r.rng, r.code, r.pos
-	symbol := uint32(1)
+	symbol, v := uint32(1), uint32(p[1])
 	for symbol < uint32(len(p)) {
+		below := symbol << 1 & (uint32(len(p)) - 1) // of no meaning below the last level
+		v0, v1 := uint32(p[below]), uint32(p[below+1])
 		if rng < top {
 			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
 		}
-		v := uint32(p[symbol])
 		bound := rng >> probBits * v
 		diff := uint64(code) - uint64(bound)
 		zero := uint32(diff >> 32)
@@ -105,6 +107,7 @@ func (r rangeCoder) tree(in []byte, p []prob) (rangeCoder, int) {
 		rng -= bound
 		rng += (bound - rng) & zero
 		p[symbol] = prob(int32(v) - (int32(v)+int32(zero)&toward)>>moveBits)
+		v = v1 ^ (v0^v1)&zero
 		symbol = symbol<<1 + 1 + zero
 	}
 	return rangeCoder{rng, code, pos}.normal(in), int(symbol) - len(p)
