@@ -213,20 +213,31 @@ func restrict(p *verify.Policy, m *manifest.Policy, q *quote.Quote) error {
 	return restrictTCB(p, m.MinimumTCB)
 }
 
-// restrictField narrows what a field may hold. The rule dstack leaves the value to the judge, who holds the application's
-// compose file, but refuses zero, which names no application.
+// restrictField returns the list of the caller's policy such that the judge, who goes by it, takes the value got only if the
+// rule does, too. A nil list stays nil where the rule holds: by it the judge takes zero and what the application leads to,
+// which a list in its place would widen. The rule dstack leaves the value to the judge, who holds the application's compose
+// file; zero names no application.
 func restrictField(list []mr.Digest, rule *manifest.FieldRule, got mr.Digest) []mr.Digest {
-	switch {
-	case rule == nil:
+	if rule == nil || list != nil && !slices.Contains(list, got) {
 		return list
-	case rule.Rule == manifest.Dstack && got == mr.Digest{}:
-		return []mr.Digest{} // nothing fits
-	case rule.Rule == manifest.Dstack:
-		return list
-	case rule.Rule == manifest.Zero:
-		return intersect(list, []mr.Digest{{}})
 	}
-	return intersect(list, rule.Values)
+	zero := got == mr.Digest{}
+	switch rule.Rule {
+	case manifest.Dstack:
+		if zero {
+			return []mr.Digest{} // nothing fits
+		}
+		return nil
+	case manifest.Zero:
+		if !zero {
+			return []mr.Digest{{}}
+		}
+	default:
+		if !slices.Contains(rule.Values, got) {
+			return rule.Values
+		}
+	}
+	return list
 }
 
 // intersect returns what is in both lists; a nil list is everything. The result of two lists is never nil.
