@@ -34,6 +34,7 @@ func openManifests(c *cli.Context, t *terminal, now time.Time) (*manifest.Index,
 	if err != nil {
 		return nil, err
 	}
+	defer w.close()
 	var opened []*manifest.Opened
 	for _, path := range c.StringSlice("manifest") {
 		if info, err := os.Stat(path); err == nil && info.IsDir() {

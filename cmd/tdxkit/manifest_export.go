@@ -94,6 +94,7 @@ func exportInput(c *cli.Context) (*export.Input, error) {
 		if err != nil {
 			return nil, err
 		}
+		defer w.close()
 		o, err := w.open(path)
 		if err != nil {
 			return nil, err

@@ -40,9 +40,11 @@ type truster struct {
 	policy    *manifest.Trust
 	options   manifest.OpenOptions
 	statePath string
-	changed   bool // the state
+	lock      *os.File // on the state's folder, from before it is read; nil without a state
+	changed   bool     // the state
 }
 
+// newTruster reads the policy, the state and the rebuild statements. The caller closes what is returned.
 func newTruster(c *cli.Context, now time.Time) (*truster, error) {
 	if !c.IsSet("trust") {
 		return nil, usage("no trust policy is given", "give --trust FILE; docs/MANIFEST.md shows one")
@@ -63,10 +65,25 @@ func newTruster(c *cli.Context, now time.Time) (*truster, error) {
 		}
 		w.options.Rebuilds = append(w.options.Rebuilds, data)
 	}
-	if w.statePath != "" {
-		w.options.State, err = readState(w.statePath)
+	if w.statePath == "" {
+		return w, nil
 	}
-	return w, err
+	// Two processes that read the state at once would write it one over the other, and forget the newer manifest.
+	if w.lock, err = lockBeside(c.Context, w.statePath); err != nil {
+		return nil, err
+	}
+	if w.options.State, err = readState(w.statePath); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// close lets other processes have the state.
+func (w *truster) close() {
+	if w.lock != nil {
+		w.lock.Close()
+	}
 }
 
 const maxSmallDocument = 1 << 20 // bytes of a trust policy, a state or a rebuild statement
@@ -142,6 +159,7 @@ func verifyManifest(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	defer w.close()
 	o, err := w.open(path)
 	if err != nil {
 		return err
