@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -54,6 +55,7 @@ func openManifests(c *cli.Context, t *terminal, now time.Time) (*manifest.Index,
 	if opened, err = w.newest(opened); err != nil {
 		return nil, err
 	}
+	newestFirst(opened)
 	list := make([]*manifest.Manifest, len(opened))
 	for i, o := range opened {
 		list[i] = o.Manifest
@@ -64,13 +66,14 @@ func openManifests(c *cli.Context, t *terminal, now time.Time) (*manifest.Index,
 
 // openFolder opens the manifests of a folder that are good.
 func (w *truster) openFolder(dir string, t *terminal) ([]*manifest.Opened, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, inFile(dir, roleOther, err)
 	}
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return filepath.Ext(e.Name()) != ".json" })
 	var list []*manifest.Opened
-	for _, p := range paths {
-		o, err := w.open(p)
+	for _, e := range entries {
+		o, err := w.open(filepath.Join(dir, e.Name()))
 		if err != nil {
 			t.note("left out: %v", err)
 			continue
@@ -78,7 +81,7 @@ func (w *truster) openFolder(dir string, t *terminal) ([]*manifest.Opened, error
 		list = append(list, o)
 	}
 	if len(list) == 0 {
-		return nil, &mismatchError{fmt.Sprintf("%s: none of %d manifests is good", dir, len(paths))}
+		return nil, &mismatchError{fmt.Sprintf("%s: none of %d manifests is good", dir, len(entries))}
 	}
 	return list, nil
 }
@@ -93,6 +96,20 @@ func (w *truster) newest(list []*manifest.Opened) ([]*manifest.Opened, error) {
 		return nil, &mismatchError{"no manifest is left"}
 	}
 	return list, nil
+}
+
+// newestFirst puts a product's manifests in the order of their serial numbers, the newest first; which product comes first
+// stays. Where the registers of a variant are in several of them, the newest one's demands are asked.
+func newestFirst(list []*manifest.Opened) {
+	order := map[string]int{}
+	for i, o := range list {
+		if _, ok := order[o.Product.Name]; !ok {
+			order[o.Product.Name] = i
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *manifest.Opened) int {
+		return cmp.Or(cmp.Compare(order[a.Product.Name], order[b.Product.Name]), cmp.Compare(b.Serial, a.Serial))
+	})
 }
 
 // registersOf are the registers of a quote that a variant has.

@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tdxkit/tdxkit/internal/testpki"
 	"github.com/tdxkit/tdxkit/manifest"
 	"github.com/tdxkit/tdxkit/mr"
 )
@@ -131,6 +133,42 @@ func TestEmptyFlags(t *testing.T) {
 		code, stdout, stderr := s.tdx(line)
 		if code != exitUsage || !strings.Contains(stderr, "is given without a value") || stdout != "" {
 			t.Errorf("%s: exit code %d\n%s%s", line, code, stdout, stderr)
+		}
+	}
+}
+
+// TestNewestFirst gives two manifests of a product that have a variant with the same registers. The newer one asks for a
+// TDX module that the TD does not have, and whichever is named first, that is what counts.
+func TestNewestFirst(t *testing.T) {
+	s := newShelf(t)
+	s.put("m7.json", 7, nil)
+	s.put("m8.json", 8, &manifest.Policy{MRSEAM: []mr.Digest{mr.Sum([]byte("another module"))}})
+	scenario := testpki.Default()
+	td := &scenario.Quote.TD
+	td.MRTD, td.RTMR = shelfRegisters[0], [4][48]byte{shelfRegisters[1], shelfRegisters[2], shelfRegisters[3]}
+	write(t, s.path("quote.bin"), scenario.Build().Quote)
+	if err := os.Mkdir(s.path("[a-b]*"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"m7.json", "m8.json"} {
+		data, err := os.ReadFile(s.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(s.path("[a-b]*"), name), data)
+	}
+	for _, given := range []string{"--manifest FILE:m7.json --manifest FILE:m8.json", "--manifest FILE:m8.json --manifest FILE:m7.json", "--manifest FILE:[a-b]*"} {
+		_, stdout, stderr := s.tdx("verify --quote FILE:quote.bin --trust FILE:trust.json --time 2026-06-01T00:00:00Z -o json " + given)
+		var v struct {
+			Variant string
+			Checks  []struct{ ID, Status string }
+		}
+		if err := json.Unmarshal([]byte(stdout), &v); err != nil {
+			t.Fatalf("%s: %v\n%s", given, err, stderr)
+		}
+		i := slices.IndexFunc(v.Checks, func(c struct{ ID, Status string }) bool { return c.ID == "module.mrseam" })
+		if v.Variant != "acme-node 1.8, one" || v.Checks[i].Status != "fail" {
+			t.Errorf("%s: variant %q, %v", given, v.Variant, v.Checks[i])
 		}
 	}
 }
