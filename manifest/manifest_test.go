@@ -257,6 +257,8 @@ func TestParseRejects(t *testing.T) {
 		{"event out of range", `"layout":0,"events":[4,`, `"layout":0,"events":[999,`, "digest 999"},
 		{"an event too few", `"layout":0,"events":[4,`, `"layout":0,"events":[`, "has 5 events"},
 		{"events without layout", `"layout":0,"events"`, `"events"`, "without a layout"},
+		{"a layout without events", `,"events":[4,5,6,7,8,9]`, ``, "is there without events"},
+		{"no events without layout", `"layout":0,"events":[4,5,6,7,8,9]`, `"events":[]`, "without a layout"},
 		{"two variants with one ID", `"id":"qemu11.1.0-1cpu`, `"id":"qemu10.1.0-1cpu`, "same id"},
 		{"no vCPUs", `"cpus":1,`, `"cpus":0,`, "no vCPUs"},
 		{"null", `"serial":7`, `"serial":null`, "is not an integer"},

@@ -159,9 +159,12 @@ func (e *Envelope) Sign(signers ...Signer) error {
 	for _, s := range signers {
 		pub := s.Public()
 		for _, have := range e.Signatures {
-			if have.KeyID == pub.ID() {
+			if have.KeyID == pub.ID() || have.KeyID == "" && pub.verify(pae, have.Sig) {
 				return fmt.Errorf("key %s has signed already", pub.ID())
 			}
+		}
+		if len(e.Signatures) == MaxSignatures {
+			return fmt.Errorf("envelope has %d signatures, which is as many as it may have", MaxSignatures)
 		}
 		sig, err := s.Sign(pae)
 		if err != nil {
