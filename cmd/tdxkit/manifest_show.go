@@ -212,7 +212,7 @@ func manifestDiffCommand() *cli.Command {
 		Name:      "diff",
 		Usage:     "say which inputs, events and registers moved between two manifests, and for which shapes",
 		UsageText: "tdxkit manifest diff [flags] OLD NEW",
-		Description: "Shapes are paired by QEMU release, set of devices, vCPUs and memory. Signatures are not checked.\n" +
+		Description: "Shapes are paired by QEMU release, set of devices, vCPUs and memory, and by the image. Signatures are not checked.\n" +
 			"Exit code 0 if no register moved, 1 if some did.",
 		Flags:  []cli.Flag{outputFlag()},
 		Action: diffManifests,
