@@ -117,7 +117,7 @@ func writeFolder(c *cli.Context, files []export.File) error {
 	}
 	var outputs []output
 	for _, f := range files {
-		outputs = append(outputs, output{filepath.Join(dir, f.Name), f.Data})
+		outputs = append(outputs, output{path: filepath.Join(dir, f.Name), data: f.Data})
 	}
 	return writeAll(outputs, force(c.Bool("force")))
 }

@@ -240,21 +240,7 @@ func keygen(c *cli.Context, t *terminal) error {
 	return nil
 }
 
-// writeKeyPair writes a key that its owner alone can read, and its public half.
+// writeKeyPair writes a key that its owner alone can read, and its public half: both or neither.
 func writeKeyPair(path string, private, public []byte, force force) error {
-	if err := checkFree([]output{{path: path + ".pub"}}, force); err != nil {
-		return err
-	}
-	s, err := newSpool(path, force)
-	if err != nil {
-		return err
-	}
-	defer s.discard()
-	if _, err := s.Write(private); err != nil {
-		return err
-	}
-	if err := s.commit(modeSecret); err != nil {
-		return err
-	}
-	return writeAll([]output{{path + ".pub", public}}, force)
+	return writeAll([]output{{path: path, data: private, mode: modeSecret}, {path: path + ".pub", data: public}}, force)
 }

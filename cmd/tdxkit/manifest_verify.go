@@ -126,7 +126,7 @@ func (w *truster) save() error {
 	if !w.changed {
 		return nil
 	}
-	return writeAll([]output{{w.statePath, w.options.State.Append(nil)}}, replaceExisting)
+	return writeAll([]output{{path: w.statePath, data: w.options.State.Append(nil)}}, replaceExisting)
 }
 
 // manifestVerdictJSON is the output of manifest verify.
