@@ -64,14 +64,17 @@ def members(known):
     return check
 
 
+def field(*rules):
+    one, other = members({"rule": one_of("one-of"), "values": items(DIGEST, 1)}), members({"rule": one_of(*rules)})
+    return lambda v: one(v) if type(v) is dict and "values" in v else other(v)
+
+
 NAMED, DIGEST = members({"name": text, "version": text}), digits(96)
 MASK = members({"mask": digits(16), "value": digits(16)})
-ONE_OF = members({"rule": one_of("one-of"), "values": items(DIGEST, 1)})
 POLICY = members({
     "attributes?": MASK, "xfam?": MASK, "mrSeam?": items(DIGEST, 1),
-    "mrConfigId?": lambda v: members({"rule": one_of("zero", "dstack")})(v) if "values" not in v else ONE_OF(v),
-    "mrOwner?": lambda v: members({"rule": one_of("zero")})(v) if "values" not in v else ONE_OF(v),
-    "minimumTcb?": members({"evaluationDataNumber?": number(1), "date?": moment, "statuses?": items(one_of(*STATUSES), 1), "teeTcbSvn?": digits(32)})})
+    "mrConfigId?": field("zero", "dstack"), "mrOwner?": field("zero"),
+    "minimumTcb?": members({"evaluationDataNumber?": number(1, 2**32), "date?": moment, "statuses?": items(one_of(*STATUSES), 1), "teeTcbSvn?": digits(32)})})
 STATEMENT = members({
     "_type": one_of("https://in-toto.io/Statement/v1"), "predicateType": one_of(URL),
     "subject": items(members({"name": text, "digest": members({"sha256": digits(64), "sha384": DIGEST})}), 1),
@@ -82,7 +85,7 @@ STATEMENT = members({
         "launch?": members({"mrtdSinglePass": DIGEST, "mrtdTwoPass": DIGEST, "hobBase": number(), "accepted": items(members(
             {"start": number(), "length": number(1)}), 1)}),
         "policy?": POLICY,
-        "variants": items(members({"id": text, "platform": number(), "cpus": number(1), "memory": number(1), "registers": items(number()),
+        "variants": items(members({"id": text, "platform": number(), "cpus": number(1, 65536), "memory": number(1, 2**52), "registers": items(number()),
                                    "layout?": number(), "events?": items(number())}), 1),
         "platforms": items(members({"qemu": text, "machine": text, "devices?": text, "arguments?": items(lambda v: text(v, 0)), "inputs": items(number())})),
         "layouts?": items(items(members({"rule": text, "register": one_of("rtmr0", "rtmr1", "rtmr2"), "type": number(0, 2**32 - 1), "what": text}))),
@@ -103,6 +106,7 @@ def check_references(names, p):
         need(len(v["registers"]) == 4 and v["platform"] < len(p["platforms"]) and all(i < len(p["digests"]) for i in indexes), "an index of %s" % v["id"])
         need(p["digests"][v["registers"][0]].strip("0") and ("layout" in v) == ("events" in v), "%s without MRTD, or with events and no layout" % v["id"])
         need("layout" not in v or v["layout"] < len(p.get("layouts", [])) and len(p["layouts"][v["layout"]]) == len(v["events"]), "events of %s" % v["id"])
+    need("0" * 96 not in p.get("policy", {}).get("mrSeam", []), "an mrSeam of zeros")
     for mask in (p.get("policy", {}).get(f, {"mask": "0", "value": "0"}) for f in ("attributes", "xfam")):
         need(not int(mask["value"], 16) & ~int(mask["mask"], 16), "a value outside its mask")
     end = 0
