@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -110,6 +111,41 @@ for line in sys.stdin:
 		_, err := Parse(list[name])
 		if (err == nil) != (verdicts[i] == "taken") {
 			t.Errorf("%s: here %v; by docs/examples %s", name, err, verdicts[i])
+		}
+	}
+}
+
+// TestSchemasOfOthers does the same to trust policies, rebuild statements and envelopes: what is read is by the schema.
+func TestSchemasOfOthers(t *testing.T) {
+	doc := trustDocument()
+	trustKey(doc, 1)["notBefore"], trustKey(doc, 1)["notAfter"] = "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"
+	product(doc)["rebuilds"] = map[string]any{"threshold": 1, "keys": []string{"dave", "erin"}, "subjects": []string{"kernel"}}
+	trust, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		schema string
+		data   []byte
+		read   func([]byte) error
+	}{
+		{"trust-v1", trust, func(b []byte) error { _, err := ParseTrust(b); return err }},
+		{"rebuild-v1", newRebuild(t, nil), func(b []byte) error { _, err := ParseRebuild(b); return err }},
+		{"envelope-v1", signed(t, newRebuild(t, nil), "alice", "bob"), func(b []byte) error {
+			_, _, err := mustTrust(t, trustDocument()).openEnvelope(b)
+			return err
+		}},
+	} {
+		if err := tc.read(tc.data); err != nil {
+			t.Fatal(err)
+		}
+		for name, data := range mutations(t, tc.data) {
+			if tc.read(data) != nil {
+				continue
+			}
+			if err := validate(schema(t, tc.schema), data); err != nil {
+				t.Errorf("%s: %s: read, and not by the schema: %v", tc.schema, name, err)
+			}
 		}
 	}
 }
