@@ -147,7 +147,8 @@ func (e *Envelope) checkForm(data, payload []byte) error {
 	if ok {
 		rest, ok = bytes.CutPrefix(rest, payload)
 	}
-	if !ok || !bytes.Equal(rest, tail) || bytes.ContainsAny(payload, "\r\n") {
+	lineBreaks := base64.StdEncoding.EncodedLen(len(e.UntrustedPayload)) != len(payload)
+	if !ok || !bytes.Equal(rest, tail) || lineBreaks {
 		return fmt.Errorf("envelope: %w", ErrForm)
 	}
 	return nil
