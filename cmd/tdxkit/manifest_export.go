@@ -26,7 +26,8 @@ func manifestExportCommand(t *terminal) *cli.Command {
 		Usage:     "write a manifest as other verifiers read it",
 		UsageText: "tdxkit manifest export --to FORMAT [flags] MANIFEST",
 		Description: "With --trust the manifest is checked first; without it nobody's signature is, and the result is as good as the file.\n" +
-			"Formats of several files need --out FOLDER.\n\n" + strings.Join(list, "\n"),
+			"Formats of several files need --out FOLDER.\n\n" + strings.Join(list, "\n") + "\n\n" +
+			"Example:\n  tdxkit manifest export --to corim --trust trust.json --key corim.key --out acme.corim acme.signed.json",
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "`FORMAT`, one of the list above"},
 			&cli.StringFlag{Name: "signer", Usage: "public key `FILE` of the one signature that sigstore-bundle takes"},

@@ -195,14 +195,16 @@ func (s *commandSigner) Sign(message []byte) ([]byte, error) {
 
 func manifestKeygenCommand(t *terminal) *cli.Command {
 	return &cli.Command{
-		Name:      "keygen",
-		Usage:     "make a key pair: FILE, and FILE.pub",
-		UsageText: "tdxkit manifest keygen --out FILE [flags]",
+		Name:        "keygen",
+		Usage:       "make a key pair: FILE, and FILE.pub",
+		UsageText:   "tdxkit manifest keygen --out FILE [flags]",
+		Description: "Example:\n  tdxkit manifest keygen --algorithm ecdsa-p256-sha256 --out release.key",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "algorithm", Value: "ed25519", Usage: "`NAME`: ed25519, ecdsa-p256-sha256 or ecdsa-p384-sha384"},
 			&cli.StringFlag{Name: "out", Usage: "write the private key to `FILE` and the public one to FILE.pub"},
 			&cli.BoolFlag{Name: "encrypt", Usage: "encrypt the key as cosign does, with the password in TDXKIT_PASSWORD or COSIGN_PASSWORD"},
 			&cli.BoolFlag{Name: "force", Usage: "replace the files"},
+			outputFlag(),
 		},
 		Action: func(c *cli.Context) error { return keygen(c, t) },
 	}
@@ -210,6 +212,10 @@ func manifestKeygenCommand(t *terminal) *cli.Command {
 
 func keygen(c *cli.Context, t *terminal) error {
 	if err := noArgs(c); err != nil {
+		return err
+	}
+	p, err := newPrinter(c)
+	if err != nil {
 		return err
 	}
 	path := c.String("out")
@@ -236,8 +242,17 @@ func keygen(c *cli.Context, t *terminal) error {
 	if err := writeKeyPair(path, text, k.Public().PEM(), force(c.Bool("force"))); err != nil {
 		return err
 	}
-	t.note("key %s", k.Public().ID())
-	return nil
+	v := keyJSON{Schema: "tdxkit.key/v1", ID: k.Public().ID(), Algorithm: k.Public().Algorithm(), Private: path, Public: path + ".pub"}
+	return p.result(v, func() { t.note("key %s", v.ID) })
+}
+
+// keyJSON is the output of keygen.
+type keyJSON struct {
+	Schema    string         `json:"schema"`
+	ID        string         `json:"id"`
+	Algorithm dsse.Algorithm `json:"algorithm"`
+	Private   string         `json:"private_key_file"`
+	Public    string         `json:"public_key_file"`
 }
 
 // writeKeyPair writes a key that its owner alone can read, and its public half: both or neither.

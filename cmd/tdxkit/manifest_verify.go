@@ -30,8 +30,10 @@ func manifestVerifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "check a signed manifest against a trust policy",
 		UsageText: "tdxkit manifest verify --trust FILE [flags] MANIFEST",
-		Flags:     append(trustFlags(), timeFlag(), outputFlag()),
-		Action:    verifyManifest,
+		Description: "Exit code 0: taken, 1: refused, with the reason. docs/MANIFEST.md describes the trust policy.\n\n" +
+			"Example:\n  tdxkit manifest verify --trust trust.json --state state.json acme.signed.json",
+		Flags:  append(trustFlags(), timeFlag(), outputFlag()),
+		Action: verifyManifest,
 	}
 }
 
@@ -186,7 +188,9 @@ func manifestRebuildCommand(t *terminal) *cli.Command {
 		Usage:     "state, signed, that you rebuilt a manifest's inputs from its source and got the same",
 		UsageText: "tdxkit manifest attest-rebuild --key FILE --firmware FILE [--kernel FILE ...] [flags] MANIFEST",
 		Description: "The files are those that you built. They are compared with the manifest, whose signatures are not checked here:\n" +
-			"what differs is said, and nothing is signed. A trust policy may ask for the statements of so many rebuilders.",
+			"what differs is said, and nothing is signed. A trust policy may ask for the statements of so many rebuilders.\n\n" +
+			"Example:\n  tdxkit manifest attest-rebuild --key rebuilder.key --firmware OVMF.fd --kernel vmlinuz --initrd initrd \\\n" +
+			"    --out rebuild.json acme.signed.json",
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "firmware", Usage: "firmware `FILE` that you built"},
 			&cli.StringFlag{Name: "kernel", Usage: "kernel `FILE` that you built"},
