@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -19,13 +17,10 @@ import (
 )
 
 // A shelf is a folder with small manifests of a product, signed by one key.
-type shelf struct {
-	t   *testing.T
-	dir string
-}
+type shelf struct{ chain }
 
 func newShelf(t *testing.T) *shelf {
-	s := &shelf{t, t.TempDir()}
+	s := &shelf{chain{t: t, dir: t.TempDir()}}
 	if code, _, stderr := s.tdx("manifest keygen --out FILE:key"); code != exitDone {
 		t.Fatal(stderr)
 	}
@@ -42,19 +37,6 @@ func newShelf(t *testing.T) *shelf {
 	}
 	write(t, s.path("trust.json"), trust)
 	return s
-}
-
-func (s *shelf) path(name string) string { return filepath.Join(s.dir, name) }
-
-// tdx runs the command with the words of a line, in which FILE: stands before paths in the folder.
-func (s *shelf) tdx(line string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	args := []string{"tdxkit"}
-	for _, w := range strings.Fields(line) {
-		args = append(args, strings.ReplaceAll(w, "FILE:", s.dir+string(filepath.Separator)))
-	}
-	code = run(context.Background(), args, strings.NewReader(""), &out, &errs)
-	return code, out.String(), errs.String()
 }
 
 var shelfTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

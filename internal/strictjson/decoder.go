@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
@@ -215,13 +216,16 @@ func (d *Decoder) Text(field string, limit int) string {
 	if s == "" || len(s) > limit {
 		d.Failf(at, field, bin.ErrMalformed, "has %d bytes, want 1 to %d", len(s), limit)
 	}
-	for _, r := range s {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			d.Failf(at, field, bin.ErrMalformed, "has a control character")
-			break
-		}
+	if i := strings.IndexFunc(s, IsControl); i >= 0 {
+		d.Failf(at, field, bin.ErrMalformed, "has a control character")
 	}
 	return s
+}
+
+// IsControl reports whether a character could make a line look like another text: control characters, line and paragraph
+// separators, and what changes the direction of writing.
+func IsControl(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
 // Uint reads an integer from 0 to limit, written without sign, point, exponent or leading zero.
