@@ -87,17 +87,25 @@ func signEnvelope(c *cli.Context, t *terminal, e *dsse.Envelope) error {
 	if err != nil {
 		return err
 	}
+	if path := c.String("out"); path != "" { // a signature that cannot be kept is not asked for
+		if err := checkFree([]output{{path: path}}, force(c.Bool("force"))); err != nil {
+			return err
+		}
+	}
 	if err := e.Sign(signers...); err != nil {
 		return err
-	}
-	for _, s := range signers {
-		t.note("signed by key %s (%s)", s.Public().ID(), s.Public().Algorithm())
 	}
 	out, err := e.Append(nil)
 	if err != nil {
 		return err
 	}
-	return writeOut(c, out)
+	if err := writeOut(c, out); err != nil {
+		return err
+	}
+	for _, s := range signers {
+		t.note("signed by key %s (%s)", s.Public().ID(), s.Public().Algorithm())
+	}
+	return nil
 }
 
 // openSigners reads the keys of --key, and the signer of --key-command.
