@@ -43,27 +43,37 @@ type EventMove struct {
 // A shape is what two releases' variants are paired by.
 type shape struct {
 	qemu, devices string
+	inputs        string // the names of what is booted, which tell images apart
 	cpus          int
 	memory        uint64
 	number        int // of several of the same shape
 }
 
 func shapesOf(m *Manifest) ([]shape, map[shape]int) {
-	list, index := make([]shape, m.Len()), make(map[shape]int, m.Len())
+	list, index, count := make([]shape, m.Len()), make(map[shape]int, m.Len()), map[shape]int{}
 	for i := range m.variants {
 		p := &m.variants[i]
 		plat := &m.Platforms[p.platform]
-		s := shape{qemu: plat.QEMU, devices: plat.Devices, cpus: int(p.cpus), memory: p.memory}
-		for _, taken := index[s]; taken; _, taken = index[s] {
-			s.number++
-		}
+		s := shape{qemu: plat.QEMU, devices: plat.Devices, inputs: m.inputNames(plat), cpus: int(p.cpus), memory: p.memory}
+		alike := s
+		s.number = count[alike]
+		count[alike]++
 		list[i], index[s] = s, i
 	}
 	return list, index
 }
 
+// inputNames joins the names of a platform's inputs, which have no line breaks.
+func (m *Manifest) inputNames(p *Platform) string {
+	names := make([]string, len(p.Inputs))
+	for i, n := range p.Inputs {
+		names[i] = m.Subjects[n].Name
+	}
+	return strings.Join(names, "\n")
+}
+
 // Compare returns what moved from a to b. Variants are paired by their shape: QEMU release, set of devices, vCPUs and
-// memory.
+// memory, and by the names of the inputs that they boot.
 func Compare(a, b *Manifest) *Diff {
 	d := &Diff{Header: compareHeaders(&a.Header, &b.Header), Inputs: compareInputs(&a.Header, &b.Header)}
 	olds, oldIndex := shapesOf(a)
@@ -149,6 +159,7 @@ func compareHeaders(a, b *Header) []string {
 	say("product", a.Product.Name, b.Product.Name)
 	say("version", a.Product.Version, b.Product.Version)
 	say("serial", fmt.Sprint(a.Serial), fmt.Sprint(b.Serial))
+	say("good from", stamp(a.NotBefore), stamp(b.NotBefore))
 	say("expires", stamp(a.Expires), stamp(b.Expires))
 	say("tool", a.Tool.Version, b.Tool.Version)
 	old, now := a.Source, b.Source
@@ -162,6 +173,7 @@ func compareHeaders(a, b *Header) []string {
 	say("commit", old.Commit, now.Commit)
 	say("recipe", old.Recipe, now.Recipe)
 	say("dependencies", dependencies(old), dependencies(now))
+	say("launch facts", launchText(a.Launch), launchText(b.Launch))
 	say("policy", policyText(a.Policy), policyText(b.Policy))
 	return out
 }
@@ -179,6 +191,18 @@ func dependencies(s *Source) string {
 		list = append(list, strings.TrimSpace(d.Name+" "+d.Version+" "+d.URI+" "+d.SHA256))
 	}
 	return strings.Join(list, ", ")
+}
+
+// launchText leaves MRTD to the registers.
+func launchText(l *Launch) string {
+	if l == nil {
+		return ""
+	}
+	text := fmt.Sprintf("TD HOB at 0x%x, accepted", l.HOBBase)
+	for _, r := range l.Accepted {
+		text += fmt.Sprintf(" 0x%x+0x%x", r.Start, r.Len)
+	}
+	return text
 }
 
 func policyText(p *Policy) string {

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tdxkit/tdxkit/internal/strictjson"
 	"github.com/tdxkit/tdxkit/mr"
 )
 
@@ -172,7 +173,7 @@ func checkText(s string) error {
 		return errors.New("is not UTF-8")
 	}
 	for _, r := range s {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		if strictjson.IsControl(r) {
 			return fmt.Errorf("has the control character %U", r)
 		}
 	}

@@ -173,6 +173,8 @@ func TestMerge(t *testing.T) {
 		{"another source", func(h *Header, _ []Variant) { h.Source.Commit = "2" }, "differ in source"},
 		{"another policy", func(h *Header, _ []Variant) { h.Policy = nil }, "differ in source, launch or policy"},
 		{"another kernel under the same name", func(h *Header, _ []Variant) { h.Subjects[1] = subjectOf("kernel", "x") }, `subject "kernel"`},
+		{"another split of the arguments", func(_ *Header, v []Variant) { v[0].Platform.Arguments = []string{"-nodefaults -cpu", "host"} }, "different variants with the ID"},
+		{"other words for an event", func(_ *Header, v []Variant) { v[0].Events[0].Measured.What = "x" }, "different variants with the ID"},
 		{"another variant with the same ID", func(_ *Header, v []Variant) { v[0].Events = nil; v[0].Registers[0] = digestOf("x") }, "different variants with the ID"},
 	} {
 		h, v := newHeader(), newVariants(2)
@@ -181,5 +183,46 @@ func TestMerge(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want it to say %q", tc.name, err, tc.want)
 		}
+	}
+}
+
+// TestCompareHeaders changes one thing beside inputs and variants at a time: none of it goes unsaid.
+func TestCompareHeaders(t *testing.T) {
+	old := mustParse(t, mustAppend(t, newHeader(), newVariants(1)))
+	for _, tc := range []struct {
+		change func(h *Header)
+		want   string
+	}{
+		{func(h *Header) { h.NotBefore = h.NotBefore.AddDate(0, 0, 1) }, "good from: 2026-11-02T12:00:00Z, was 2026-11-01T12:00:00Z"},
+		{func(h *Header) { h.Expires = h.Expires.AddDate(1, 0, 0) }, "expires: 2028-11-01T12:00:00Z, was 2027-11-01T12:00:00Z"},
+		{func(h *Header) { h.Launch = nil }, "launch facts: none, was TD HOB at 0x809000, accepted 0x800000+0x6000 0x809000+0x2000"},
+		{func(h *Header) { h.Policy = nil }, "policy: none, was {"},
+		{func(h *Header) { h.Source.Recipe = "" }, "recipe: none, was make image"},
+		{func(h *Header) { h.Tool.Version = "v0.2.0" }, "tool: v0.2.0, was v0.1.0"},
+	} {
+		h := newHeader()
+		tc.change(h)
+		d := Compare(old, mustParse(t, mustAppend(t, h, newVariants(1))))
+		if len(d.Header) != 1 || !strings.HasPrefix(d.Header[0], tc.want) {
+			t.Errorf("%q, want %q", d.Header, tc.want)
+		}
+	}
+}
+
+// TestCompareImages pairs the variants of two images by the image, in whatever order they stand.
+func TestCompareImages(t *testing.T) {
+	h := newHeader()
+	for _, name := range []string{"firmware", "kernel"} {
+		h.Subjects = append(h.Subjects, subjectOf(name+"/debug", "debug "+name))
+	}
+	v := newVariants(2)[:1]
+	debug := newVariants(1)[0]
+	debug.ID += "-debug"
+	debug.Platform = &Platform{QEMU: "10.1.0", Machine: "pc-q35-10.1", Inputs: []int{4, 5}}
+	debug.Events, debug.Registers[2] = nil, digestOf("debug kernel")
+	v = append(v, debug)
+	d := Compare(mustParse(t, mustAppend(t, h, v)), mustParse(t, mustAppend(t, h, []Variant{v[1], v[0]})))
+	if d.Same != 2 || len(d.Moves) != 0 {
+		t.Errorf("%+v", d)
 	}
 }

@@ -212,13 +212,15 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// TestParseRejects changes one thing of a good statement at a time.
-func TestParseRejects(t *testing.T) {
-	good := string(mustAppend(t, newHeader(), newVariants(4)))
-	for _, tc := range []struct {
-		name, old, new string
-		want           string
-	}{
+// An edit replaces one thing of a statement by another, which makes it one that is not read.
+type edit struct {
+	name, old, new string
+	want           string // in the message
+}
+
+// edits change one thing of a good statement at a time.
+func edits(good string) []edit {
+	return []edit{
 		{"unknown member", `"serial":7`, `"serial":7,"extra":1`, `"extra"`},
 		{"duplicate member", `"serial":7`, `"serial":7,"serial":8`, "occurs twice"},
 		{"case variant", `"serial":7`, `"Serial":7`, "in case only"},
@@ -257,6 +259,8 @@ func TestParseRejects(t *testing.T) {
 		{"event out of range", `"layout":0,"events":[4,`, `"layout":0,"events":[999,`, "digest 999"},
 		{"an event too few", `"layout":0,"events":[4,`, `"layout":0,"events":[`, "has 5 events"},
 		{"events without layout", `"layout":0,"events"`, `"events"`, "without a layout"},
+		{"a layout without events", `,"events":[4,5,6,7,8,9]`, ``, "is there without events"},
+		{"no events without layout", `"layout":0,"events":[4,5,6,7,8,9]`, `"events":[]`, "without a layout"},
 		{"two variants with one ID", `"id":"qemu11.1.0-1cpu`, `"id":"qemu10.1.0-1cpu`, "same id"},
 		{"no vCPUs", `"cpus":1,`, `"cpus":0,`, "no vCPUs"},
 		{"null", `"serial":7`, `"serial":null`, "is not an integer"},
@@ -272,7 +276,19 @@ func TestParseRejects(t *testing.T) {
 		{"trailing data", "\n]}}\n", "\n]}}\n{}", "follow the value"},
 		{"cut short", "\n]}}\n", "\n]", "document ends"},
 		{"predicate before its type", good[strings.Index(good, `"predicateType"`):strings.Index(good, `"predicate":`)], "", "before predicateType"},
-	} {
+		{"NaN", `"serial":7`, `"serial":NaN`, "is not an integer"},
+		{"a negative index", `"registers":[0,1,2,3]`, `"registers":[-1,1,2,3]`, "is not an integer"},
+		{"true for 1", `"cpus":1,`, `"cpus":true,`, "is not an integer"},
+		{"zero MRTD", good[strings.Index(good, `"digests":[`):][:109], "\"digests\":[\n\"" + strings.Repeat("0", 96), "MRTD is zero"},
+		{"byte order mark", `{"_type"`, "\ufeff" + `{"_type"`, "is not an object"},
+		{"unpaired surrogate", `"name":"acme-node"`, `"name":"acme\ud800"`, "surrogate"},
+		{"values beside the rule dstack", `"rule":"dstack"`, `"rule":"dstack","values":["` + strings.Repeat("0", 96) + `"]`, "with 1 values"},
+	}
+}
+
+func TestParseRejects(t *testing.T) {
+	good := string(mustAppend(t, newHeader(), newVariants(4)))
+	for _, tc := range edits(good) {
 		t.Run(tc.name, func(t *testing.T) {
 			if !strings.Contains(good, tc.old) {
 				t.Fatalf("the statement has no %s", tc.old)

@@ -1,9 +1,12 @@
 package manifest
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/tdxkit/tdxkit/mr"
 )
 
 // Merge writes a statement with the variants of several manifests of one product and version. Subjects are joined by
@@ -36,25 +39,39 @@ func Merge(w io.Writer, h Header, manifests ...*Manifest) error {
 	if err != nil {
 		return err
 	}
-	seen := map[string]string{} // the content of variants by ID
+	type place struct{ manifest, variant int }
+	seen := map[string]place{} // of each ID
+	platforms := make([][]Platform, len(manifests))
+	at := func(p place) Variant {
+		v := manifests[p.manifest].Variant(p.variant)
+		v.Platform = &platforms[p.manifest][manifests[p.manifest].variants[p.variant].platform]
+		return v
+	}
 	for i, m := range manifests {
-		platforms := renumber(m.Platforms, inputs[i])
-		for k, v := range m.All() {
-			v.Platform = &platforms[m.variants[k].platform]
-			content := fmt.Sprint(*v.Platform, v.CPUs, v.Memory, v.Registers, v.Events)
-			if have, ok := seen[v.ID]; ok {
-				if have != content {
+		platforms[i] = renumber(m.Platforms, inputs[i])
+		for k := range m.Len() {
+			v := at(place{i, k})
+			if first, ok := seen[v.ID]; ok {
+				if have := at(first); !have.sameAs(&v) {
 					return fmt.Errorf("the manifests have different variants with the ID %q", v.ID)
 				}
 				continue
 			}
-			seen[v.ID] = content
+			seen[v.ID] = place{i, k}
 			if err := out.Add(&v); err != nil {
 				return err
 			}
 		}
 	}
 	return out.Close()
+}
+
+// sameAs reports whether two variants of one statement say the same.
+func (v *Variant) sameAs(o *Variant) bool {
+	return v.CPUs == o.CPUs && v.Memory == o.Memory && v.Registers == o.Registers && (v.Events == nil) == (o.Events == nil) &&
+		bytes.Equal(appendPlatform(nil, v.Platform), appendPlatform(nil, o.Platform)) &&
+		bytes.Equal(appendLayout(nil, v.Events), appendLayout(nil, o.Events)) &&
+		slices.EqualFunc(v.Events, o.Events, func(a, b mr.Event) bool { return a.Measured.Digest == b.Measured.Digest })
 }
 
 func mergeable(a, b *Manifest) error {

@@ -144,6 +144,7 @@ func (r *reader) variantReader() func() {
 	m := r.m
 	var p packed
 	var n int
+	var listed bool // whether the variant has events
 	index := func(name string) uint32 { return uint32(r.Uint(name, maxPool)) }
 	fields := []field{
 		{Name: "id", Read: func() { p.id = r.Text("id", maxText) }},
@@ -166,6 +167,7 @@ func (r *reader) variantReader() func() {
 		}},
 		{Name: "layout", Read: func() { p.layout = int32(index("layout")) }, Optional: optional},
 		{Name: "events", Read: func() {
+			listed = true
 			r.list("events", maxEvents, func() { m.events = append(m.events, index("events")) })
 		}, Optional: optional},
 	}
@@ -174,13 +176,15 @@ func (r *reader) variantReader() func() {
 		if len(m.variants) == MaxVariants {
 			r.Failf(at, "variants", bin.ErrUnsupported, "has more than %d items", MaxVariants)
 		}
-		p = packed{layout: -1, events: len(m.events)}
+		p, listed = packed{layout: -1, events: len(m.events)}, false
 		r.Object(fields)
 		switch {
 		case p.cpus == 0 || p.memory == 0:
 			r.Failf(at, "variant", bin.ErrMalformed, "has no vCPUs or no memory")
-		case p.layout < 0 && len(m.events) > p.events:
+		case p.layout < 0 && listed:
 			r.Failf(at, "events", bin.ErrMalformed, "are listed without a layout")
+		case p.layout >= 0 && !listed:
+			r.Failf(at, "layout", bin.ErrMalformed, "is there without events")
 		}
 		m.variants = append(m.variants, p)
 	}

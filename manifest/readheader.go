@@ -111,11 +111,18 @@ func (r *reader) minimumTCB() *MinimumTCB {
 	t := &MinimumTCB{}
 	r.Object([]field{
 		{Name: "evaluationDataNumber", Optional: optional, Read: func() {
-			t.EvaluationDataNumber = r.Uint("evaluationDataNumber", maxEvaluation)
+			at := r.Off()
+			if t.EvaluationDataNumber = r.Uint("evaluationDataNumber", maxEvaluation); t.EvaluationDataNumber == 0 {
+				r.Failf(at, "evaluationDataNumber", bin.ErrMalformed, "is 0, want 1 to %d", maxEvaluation)
+			}
 		}},
 		{Name: "date", Optional: optional, Read: func() { t.Date = r.Time("date") }},
 		{Name: "statuses", Optional: optional, Read: func() {
+			at := r.Off()
 			r.list("statuses", maxList, func() { t.Statuses = append(t.Statuses, r.Text("statuses", maxText)) })
+			if len(t.Statuses) == 0 { // it could be read as any status, or as none
+				r.Failf(at, "statuses", bin.ErrMalformed, "is empty")
+			}
 		}},
 		{Name: "teeTcbSvn", Optional: optional, Read: func() {
 			t.TEETCBSVN = new([16]byte)

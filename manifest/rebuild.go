@@ -125,23 +125,24 @@ func (t *Trust) rebuilders(p *TrustedProduct, m *Manifest, signed []*dsse.Public
 			return nil, err
 		}
 		for _, k := range by {
-			name, bad := t.keyOf(k).Name, ""
+			name := t.keyOf(k).Name
+			bad := p.rebuilderFault(t.keyOf(k), b.BuiltAt, o.Now)
+			if bad == "" {
+				// Asked of every statement, also of one that would not count: a second one by a key may contradict the first.
+				if err := b.Confirms(&m.Header, p.Rebuilds.Subjects); err != nil {
+					return nil, reject(BadRebuild, "the rebuild statement by %q %v", name, err)
+				}
+			}
 			switch {
-			case !slices.Contains(p.Rebuilds.Keys, name):
-				bad = fmt.Sprintf("key %q does not rebuild this product", name)
+			case bad != "":
 			case slices.ContainsFunc(signed, func(s *dsse.PublicKey) bool { return s.ID() == k.ID() }):
 				bad = fmt.Sprintf("key %q signed the manifest itself", name)
 			case slices.Contains(good, name):
 				bad = fmt.Sprintf("key %q is counted already", name)
-			default:
-				bad = t.keyOf(k).goodAt(o.Now, "and it is")
 			}
 			if bad != "" {
 				why = append(why, bad)
 				continue
-			}
-			if err := b.Confirms(&m.Header, p.Rebuilds.Subjects); err != nil {
-				return nil, reject(BadRebuild, "the rebuild statement by %q %v", name, err)
 			}
 			good = append(good, name)
 		}
@@ -150,4 +151,15 @@ func (t *Trust) rebuilders(p *TrustedProduct, m *Manifest, signed []*dsse.Public
 		return nil, reject(TooFewRebuilt, "%d of the %d rebuilds that the policy asks for are good%s", len(good), p.Rebuilds.Threshold, because(why))
 	}
 	return good, nil
+}
+
+// rebuilderFault says why a key does not rebuild the product, or did not when it says it built, or "".
+func (p *TrustedProduct) rebuilderFault(k *TrustedKey, built, now time.Time) string {
+	if !slices.Contains(p.Rebuilds.Keys, k.Name) {
+		return fmt.Sprintf("key %q does not rebuild this product", k.Name)
+	}
+	if bad := k.goodAt(now, "and it is"); bad != "" {
+		return bad
+	}
+	return k.goodAt(built, "and it was built at")
 }

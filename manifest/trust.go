@@ -108,7 +108,12 @@ func (r *reader) trustedProduct() TrustedProduct {
 			r.Object([]field{
 				{Name: "threshold", Read: func() { p.Rebuilds.Threshold = int(r.Uint("threshold", maxKeys)) }},
 				{Name: "keys", Read: func() { p.Rebuilds.Keys = r.names("keys") }},
-				{Name: "subjects", Read: func() { p.Rebuilds.Subjects = r.names("subjects") }, Optional: optional},
+				{Name: "subjects", Read: func() {
+					at := r.Off()
+					if p.Rebuilds.Subjects = r.names("subjects"); len(p.Rebuilds.Subjects) == 0 { // nobody can tell whether that is all or none
+						r.Failf(at, "subjects", bin.ErrMalformed, "is empty")
+					}
+				}, Optional: optional},
 			})
 		}},
 	})

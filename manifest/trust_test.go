@@ -161,6 +161,18 @@ func TestOpenRejects(t *testing.T) {
 		{name: "a contradiction beside enough rebuilds", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
 			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, nil), "erin"), signed(t, newRebuild(t, func(b *Rebuild) { b.Subjects[0] = subjectOf("firmware", "other") }), "dave")}},
 			reason:  BadRebuild, want: "firmware came out as"},
+		{name: "a second statement by a rebuilder that contradicts the first", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, nil), "dave"), signed(t, newRebuild(t, func(b *Rebuild) { b.Subjects[1] = subjectOf("kernel", "other") }), "dave")}},
+			reason:  BadRebuild, want: `by "dave" kernel came out as`},
+		{name: "a contradiction by a rebuilder who signed the manifest, too", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, nil), "dave"), signed(t, newRebuild(t, func(b *Rebuild) { b.Subjects[1] = subjectOf("kernel", "other") }), "alice")}},
+			reason:  BadRebuild, want: `by "alice" kernel came out as`},
+		{name: "a rebuild before its key was good", data: signed(t, statement, "alice", "bob"),
+			policy: func(doc map[string]any) {
+				rebuilds(doc)
+				trustKey(doc, 3)["notBefore"] = "2026-11-15T00:00:00Z"
+			},
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, nil), "dave")}}, reason: TooFewRebuilt, want: "and it was built at 2026-11-01"},
 		{name: "a rebuild of fewer inputs", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
 			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Subjects = b.Subjects[:1] }), "dave")}},
 			reason:  BadRebuild, want: `leaves out "kernel"`},

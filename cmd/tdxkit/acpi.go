@@ -161,9 +161,9 @@ func buildACPI(c *cli.Context, t *terminal, m *qemu.Machine, src *source) (*acpi
 func acpiOutputs(c *cli.Context, t *terminal, m *qemu.Machine, blobs *acpi.Blobs) ([]output, error) {
 	dir := c.String("out")
 	outputs := []output{
-		{filepath.Join(dir, "tables.bin"), blobs.Tables},
-		{filepath.Join(dir, "loader.bin"), blobs.Loader},
-		{filepath.Join(dir, "rsdp.bin"), blobs.RSDP},
+		{path: filepath.Join(dir, "tables.bin"), data: blobs.Tables},
+		{path: filepath.Join(dir, "loader.bin"), data: blobs.Loader},
+		{path: filepath.Join(dir, "rsdp.bin"), data: blobs.RSDP},
 	}
 	sm, err := smbios.Build(m)
 	switch {
@@ -172,12 +172,12 @@ func acpiOutputs(c *cli.Context, t *terminal, m *qemu.Machine, blobs *acpi.Blobs
 	case err != nil:
 		return nil, err
 	default:
-		outputs = append(outputs, output{filepath.Join(dir, "smbios.bin"), sm.Structures})
+		outputs = append(outputs, output{path: filepath.Join(dir, "smbios.bin"), data: sm.Structures})
 	}
 	if tables := c.String("tables"); tables != "" {
 		split := blobs.Split()
 		for _, name := range slices.Sorted(maps.Keys(split)) {
-			outputs = append(outputs, output{filepath.Join(tables, name+".dat"), acpi.Checksummed(split[name])})
+			outputs = append(outputs, output{path: filepath.Join(tables, name+".dat"), data: acpi.Checksummed(split[name])})
 		}
 	}
 	return outputs, nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -78,9 +79,42 @@ func prepare(c *cli.Command) {
 	if len(c.Subcommands) > 0 && c.Action == nil {
 		c.Action = noVerb
 	}
+	if action := c.Action; len(c.Subcommands) == 0 && c.Name != dstackMRName {
+		c.Action = func(ctx *cli.Context) error {
+			if err := noEmptyFlag(ctx); err != nil {
+				return err
+			}
+			return action(ctx)
+		}
+	}
 	for _, s := range c.Subcommands {
 		prepare(s)
 	}
+}
+
+// mayBeEmpty are the flags that say something where they have no text: that there is none.
+var mayBeEmpty = []string{"cmdline", "text"}
+
+// noEmptyFlag refuses a flag that is given without a value: in a script that is a variable nobody set, and what it would
+// have asked for, such as a policy or the memory of serial numbers, would silently not be asked.
+func noEmptyFlag(c *cli.Context) error {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if !c.IsSet(name) || slices.Contains(mayBeEmpty, name) {
+			continue
+		}
+		var values []string
+		switch f.(type) {
+		case *cli.StringFlag:
+			values = []string{c.String(name)}
+		case *cli.StringSliceFlag:
+			values = c.StringSlice(name)
+		}
+		if slices.Contains(values, "") {
+			return usage("--"+name+" is given without a value", "leave it out if it is not meant")
+		}
+	}
+	return nil
 }
 
 // noVerb is the action where a verb is missing or not known.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +13,14 @@ import (
 type output struct {
 	path string
 	data []byte
+	mode fs.FileMode // zero is modePublic
 }
+
+// The modes of results.
+const (
+	modePublic fs.FileMode = 0o644
+	modeSecret fs.FileMode = 0o600 // a key's, for its owner alone
+)
 
 // writeAll writes all the files or none of them: each first under another name in its folder, then all are moved to
 // their places. A file that exists is refused, unless force says to replace it.
@@ -84,7 +92,7 @@ func writeTemp(o output) (string, error) {
 		return "", err
 	}
 	_, err = f.Write(o.data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(cmp.Or(o.mode, modePublic)), f.Sync(), f.Close())
 	return f.Name(), err
 }
 

@@ -29,13 +29,13 @@ func names(t *testing.T, dir string) int {
 func TestWriteAll(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	if err := writeAll([]output{{a, []byte("1")}, {b, []byte("2")}}, keepExisting); err != nil {
+	if err := writeAll([]output{{path: a, data: []byte("1")}, {path: b, data: []byte("2")}}, keepExisting); err != nil {
 		t.Fatal(err)
 	}
 	if content(t, a) != "1" || content(t, b) != "2" || names(t, dir) != 2 {
 		t.Errorf("%q, %q, %d files", content(t, a), content(t, b), names(t, dir))
 	}
-	if err := writeAll([]output{{a, []byte("3")}, {b, []byte("4")}}, replaceExisting); err != nil {
+	if err := writeAll([]output{{path: a, data: []byte("3")}, {path: b, data: []byte("4")}}, replaceExisting); err != nil {
 		t.Fatal(err)
 	}
 	if content(t, a) != "3" || content(t, b) != "4" || names(t, dir) != 2 {
@@ -73,7 +73,7 @@ func TestWriteAllOrNothing(t *testing.T) {
 			dir := t.TempDir()
 			bad := tc.make(t, dir)
 			before := names(t, dir)
-			err := writeAll([]output{{filepath.Join(dir, "a"), []byte("new")}, {bad, []byte("new")}}, tc.force)
+			err := writeAll([]output{{path: filepath.Join(dir, "a"), data: []byte("new")}, {path: bad, data: []byte("new")}}, tc.force)
 			if err == nil || tc.want != nil && !errors.Is(err, tc.want) {
 				t.Errorf("error %v, want %v", err, tc.want)
 			}

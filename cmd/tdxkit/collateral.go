@@ -84,7 +84,7 @@ func writeBundle(c *cli.Context, from string, col *dcap.Collateral) error {
 		return inFile(from, roleOther, err)
 	}
 	if path := c.String("out"); path != "" {
-		return writeAll([]output{{path, b}}, force(c.Bool("force")))
+		return writeAll([]output{{path: path, data: b}}, force(c.Bool("force")))
 	}
 	_, err = c.App.Writer.Write(b)
 	return err

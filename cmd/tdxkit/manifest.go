@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -62,15 +61,9 @@ func newSpool(path string, force force) (*spool, error) {
 	return &spool{f, path, force}, nil
 }
 
-// The modes of results.
-const (
-	modePublic fs.FileMode = 0o644
-	modeSecret fs.FileMode = 0o600
-)
-
 // commit moves what was written to its place.
-func (s *spool) commit(mode fs.FileMode) error {
-	if err := s.Chmod(mode); err != nil {
+func (s *spool) commit() error {
+	if err := s.Chmod(modePublic); err != nil {
 		return err
 	}
 	if err := s.Sync(); err != nil {
@@ -102,7 +95,7 @@ func writeStatement(c *cli.Context, write func(io.Writer) error) error {
 	if err := write(s); err != nil {
 		return err
 	}
-	return s.commit(modePublic)
+	return s.commit()
 }
 
 // dateFlags give the times of a statement.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ func openManifests(c *cli.Context, t *terminal, now time.Time) (*manifest.Index,
 	if err != nil {
 		return nil, err
 	}
+	defer w.close()
 	var opened []*manifest.Opened
 	for _, path := range c.StringSlice("manifest") {
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
@@ -53,6 +55,7 @@ func openManifests(c *cli.Context, t *terminal, now time.Time) (*manifest.Index,
 	if opened, err = w.newest(opened); err != nil {
 		return nil, err
 	}
+	newestFirst(opened)
 	list := make([]*manifest.Manifest, len(opened))
 	for i, o := range opened {
 		list[i] = o.Manifest
@@ -63,13 +66,14 @@ func openManifests(c *cli.Context, t *terminal, now time.Time) (*manifest.Index,
 
 // openFolder opens the manifests of a folder that are good.
 func (w *truster) openFolder(dir string, t *terminal) ([]*manifest.Opened, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, inFile(dir, roleOther, err)
 	}
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return filepath.Ext(e.Name()) != ".json" })
 	var list []*manifest.Opened
-	for _, p := range paths {
-		o, err := w.open(p)
+	for _, e := range entries {
+		o, err := w.open(filepath.Join(dir, e.Name()))
 		if err != nil {
 			t.note("left out: %v", err)
 			continue
@@ -77,7 +81,7 @@ func (w *truster) openFolder(dir string, t *terminal) ([]*manifest.Opened, error
 		list = append(list, o)
 	}
 	if len(list) == 0 {
-		return nil, &mismatchError{fmt.Sprintf("%s: none of %d manifests is good", dir, len(paths))}
+		return nil, &mismatchError{fmt.Sprintf("%s: none of %d manifests is good", dir, len(entries))}
 	}
 	return list, nil
 }
@@ -92,6 +96,20 @@ func (w *truster) newest(list []*manifest.Opened) ([]*manifest.Opened, error) {
 		return nil, &mismatchError{"no manifest is left"}
 	}
 	return list, nil
+}
+
+// newestFirst puts a product's manifests in the order of their serial numbers, the newest first; which product comes first
+// stays. Where the registers of a variant are in several of them, the newest one's demands are asked.
+func newestFirst(list []*manifest.Opened) {
+	order := map[string]int{}
+	for i, o := range list {
+		if _, ok := order[o.Product.Name]; !ok {
+			order[o.Product.Name] = i
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *manifest.Opened) int {
+		return cmp.Or(cmp.Compare(order[a.Product.Name], order[b.Product.Name]), cmp.Compare(b.Serial, a.Serial))
+	})
 }
 
 // registersOf are the registers of a quote that a variant has.
@@ -213,20 +231,31 @@ func restrict(p *verify.Policy, m *manifest.Policy, q *quote.Quote) error {
 	return restrictTCB(p, m.MinimumTCB)
 }
 
-// restrictField narrows what a field may hold. The rule dstack leaves the value to the judge, who holds the application's
-// compose file, but refuses zero, which names no application.
+// restrictField returns the list of the caller's policy such that the judge, who goes by it, takes the value got only if the
+// rule does, too. A nil list stays nil where the rule holds: by it the judge takes zero and what the application leads to,
+// which a list in its place would widen. The rule dstack leaves the value to the judge, who holds the application's compose
+// file; zero names no application.
 func restrictField(list []mr.Digest, rule *manifest.FieldRule, got mr.Digest) []mr.Digest {
-	switch {
-	case rule == nil:
+	if rule == nil || list != nil && !slices.Contains(list, got) {
 		return list
-	case rule.Rule == manifest.Dstack && got == mr.Digest{}:
-		return []mr.Digest{} // nothing fits
-	case rule.Rule == manifest.Dstack:
-		return list
-	case rule.Rule == manifest.Zero:
-		return intersect(list, []mr.Digest{{}})
 	}
-	return intersect(list, rule.Values)
+	zero := got == mr.Digest{}
+	switch rule.Rule {
+	case manifest.Dstack:
+		if zero {
+			return []mr.Digest{} // nothing fits
+		}
+		return nil
+	case manifest.Zero:
+		if !zero {
+			return []mr.Digest{{}}
+		}
+	default:
+		if !slices.Contains(rule.Values, got) {
+			return rule.Values
+		}
+	}
+	return list
 }
 
 // intersect returns what is in both lists; a nil list is everything. The result of two lists is never nil.

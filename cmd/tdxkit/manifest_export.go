@@ -26,7 +26,8 @@ func manifestExportCommand(t *terminal) *cli.Command {
 		Usage:     "write a manifest as other verifiers read it",
 		UsageText: "tdxkit manifest export --to FORMAT [flags] MANIFEST",
 		Description: "With --trust the manifest is checked first; without it nobody's signature is, and the result is as good as the file.\n" +
-			"Formats of several files need --out FOLDER.\n\n" + strings.Join(list, "\n"),
+			"Formats of several files need --out FOLDER.\n\n" + strings.Join(list, "\n") + "\n\n" +
+			"Example:\n  tdxkit manifest export --to corim --trust trust.json --key corim.key --out acme.corim acme.signed.json",
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "`FORMAT`, one of the list above"},
 			&cli.StringFlag{Name: "signer", Usage: "public key `FILE` of the one signature that sigstore-bundle takes"},
@@ -94,6 +95,7 @@ func exportInput(c *cli.Context) (*export.Input, error) {
 		if err != nil {
 			return nil, err
 		}
+		defer w.close()
 		o, err := w.open(path)
 		if err != nil {
 			return nil, err
@@ -116,7 +118,7 @@ func writeFolder(c *cli.Context, files []export.File) error {
 	}
 	var outputs []output
 	for _, f := range files {
-		outputs = append(outputs, output{filepath.Join(dir, f.Name), f.Data})
+		outputs = append(outputs, output{path: filepath.Join(dir, f.Name), data: f.Data})
 	}
 	return writeAll(outputs, force(c.Bool("force")))
 }

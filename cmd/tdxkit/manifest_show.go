@@ -20,6 +20,8 @@ func manifestShowCommand() *cli.Command {
 		Name:      "show",
 		Usage:     "print a manifest, signed or not; signatures are not checked",
 		UsageText: "tdxkit manifest show [flags] MANIFEST",
+		Description: "Example:\n  tdxkit manifest show acme.signed.json\n" +
+			"  tdxkit manifest show --variant qemu10.1.0-4cpu-8GiB --output json acme.signed.json",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "registers", Usage: "print registers in full"},
 			&cli.StringFlag{Name: "variant", Usage: "print the variant called `ID` with its events"},
@@ -212,8 +214,9 @@ func manifestDiffCommand() *cli.Command {
 		Name:      "diff",
 		Usage:     "say which inputs, events and registers moved between two manifests, and for which shapes",
 		UsageText: "tdxkit manifest diff [flags] OLD NEW",
-		Description: "Shapes are paired by QEMU release, set of devices, vCPUs and memory. Signatures are not checked.\n" +
-			"Exit code 0 if no register moved, 1 if some did.",
+		Description: "Shapes are paired by QEMU release, set of devices, vCPUs and memory, and by the image. Signatures are not checked.\n" +
+			"Exit code 0 if no register moved, 1 if some did.\n\n" +
+			"Example:\n  tdxkit manifest diff acme-1.2.2.json acme-1.2.3.json",
 		Flags:  []cli.Flag{outputFlag()},
 		Action: diffManifests,
 	}
@@ -349,7 +352,10 @@ func manifestMergeCommand() *cli.Command {
 		Name:      "merge",
 		Usage:     "write one statement with the variants of several manifests of a product",
 		UsageText: "tdxkit manifest merge --serial N [flags] MANIFEST MANIFEST...",
-		Flags:     append(dateFlags(), outFlags()...),
+		Description: "They are of one product and version, and agree in source, launch facts, policy and in inputs of the same name. The\n" +
+			"result is not signed, whatever the parts are.\n\n" +
+			"Example:\n  tdxkit manifest merge --serial 8 --out acme.json acme-release.json acme-debug.json",
+		Flags: append(dateFlags(), outFlags()...),
 		Action: func(c *cli.Context) error {
 			if c.NArg() < 2 {
 				return usage(fmt.Sprintf("%d manifests are given, want two or more", c.NArg()), "")

@@ -87,17 +87,25 @@ func signEnvelope(c *cli.Context, t *terminal, e *dsse.Envelope) error {
 	if err != nil {
 		return err
 	}
+	if path := c.String("out"); path != "" { // a signature that cannot be kept is not asked for
+		if err := checkFree([]output{{path: path}}, force(c.Bool("force"))); err != nil {
+			return err
+		}
+	}
 	if err := e.Sign(signers...); err != nil {
 		return err
-	}
-	for _, s := range signers {
-		t.note("signed by key %s (%s)", s.Public().ID(), s.Public().Algorithm())
 	}
 	out, err := e.Append(nil)
 	if err != nil {
 		return err
 	}
-	return writeOut(c, out)
+	if err := writeOut(c, out); err != nil {
+		return err
+	}
+	for _, s := range signers {
+		t.note("signed by key %s (%s)", s.Public().ID(), s.Public().Algorithm())
+	}
+	return nil
 }
 
 // openSigners reads the keys of --key, and the signer of --key-command.
@@ -195,14 +203,16 @@ func (s *commandSigner) Sign(message []byte) ([]byte, error) {
 
 func manifestKeygenCommand(t *terminal) *cli.Command {
 	return &cli.Command{
-		Name:      "keygen",
-		Usage:     "make a key pair: FILE, and FILE.pub",
-		UsageText: "tdxkit manifest keygen --out FILE [flags]",
+		Name:        "keygen",
+		Usage:       "make a key pair: FILE, and FILE.pub",
+		UsageText:   "tdxkit manifest keygen --out FILE [flags]",
+		Description: "Example:\n  tdxkit manifest keygen --algorithm ecdsa-p256-sha256 --out release.key",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "algorithm", Value: "ed25519", Usage: "`NAME`: ed25519, ecdsa-p256-sha256 or ecdsa-p384-sha384"},
 			&cli.StringFlag{Name: "out", Usage: "write the private key to `FILE` and the public one to FILE.pub"},
 			&cli.BoolFlag{Name: "encrypt", Usage: "encrypt the key as cosign does, with the password in TDXKIT_PASSWORD or COSIGN_PASSWORD"},
 			&cli.BoolFlag{Name: "force", Usage: "replace the files"},
+			outputFlag(),
 		},
 		Action: func(c *cli.Context) error { return keygen(c, t) },
 	}
@@ -210,6 +220,10 @@ func manifestKeygenCommand(t *terminal) *cli.Command {
 
 func keygen(c *cli.Context, t *terminal) error {
 	if err := noArgs(c); err != nil {
+		return err
+	}
+	p, err := newPrinter(c)
+	if err != nil {
 		return err
 	}
 	path := c.String("out")
@@ -236,25 +250,20 @@ func keygen(c *cli.Context, t *terminal) error {
 	if err := writeKeyPair(path, text, k.Public().PEM(), force(c.Bool("force"))); err != nil {
 		return err
 	}
-	t.note("key %s", k.Public().ID())
-	return nil
+	v := keyJSON{Schema: "tdxkit.key/v1", ID: k.Public().ID(), Algorithm: k.Public().Algorithm(), Private: path, Public: path + ".pub"}
+	return p.result(v, func() { t.note("key %s", v.ID) })
 }
 
-// writeKeyPair writes a key that its owner alone can read, and its public half.
+// keyJSON is the output of keygen.
+type keyJSON struct {
+	Schema    string         `json:"schema"`
+	ID        string         `json:"id"`
+	Algorithm dsse.Algorithm `json:"algorithm"`
+	Private   string         `json:"private_key_file"`
+	Public    string         `json:"public_key_file"`
+}
+
+// writeKeyPair writes a key that its owner alone can read, and its public half: both or neither.
 func writeKeyPair(path string, private, public []byte, force force) error {
-	if err := checkFree([]output{{path: path + ".pub"}}, force); err != nil {
-		return err
-	}
-	s, err := newSpool(path, force)
-	if err != nil {
-		return err
-	}
-	defer s.discard()
-	if _, err := s.Write(private); err != nil {
-		return err
-	}
-	if err := s.commit(modeSecret); err != nil {
-		return err
-	}
-	return writeAll([]output{{path + ".pub", public}}, force)
+	return writeAll([]output{{path: path, data: private, mode: modeSecret}, {path: path + ".pub", data: public}}, force)
 }

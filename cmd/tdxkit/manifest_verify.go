@@ -30,8 +30,10 @@ func manifestVerifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "check a signed manifest against a trust policy",
 		UsageText: "tdxkit manifest verify --trust FILE [flags] MANIFEST",
-		Flags:     append(trustFlags(), timeFlag(), outputFlag()),
-		Action:    verifyManifest,
+		Description: "Exit code 0: taken, 1: refused, with the reason. docs/MANIFEST.md describes the trust policy.\n\n" +
+			"Example:\n  tdxkit manifest verify --trust trust.json --state state.json acme.signed.json",
+		Flags:  append(trustFlags(), timeFlag(), outputFlag()),
+		Action: verifyManifest,
 	}
 }
 
@@ -40,9 +42,11 @@ type truster struct {
 	policy    *manifest.Trust
 	options   manifest.OpenOptions
 	statePath string
-	changed   bool // the state
+	lock      *os.File // on the state's folder, from before it is read; nil without a state
+	changed   bool     // the state
 }
 
+// newTruster reads the policy, the state and the rebuild statements. The caller closes what is returned.
 func newTruster(c *cli.Context, now time.Time) (*truster, error) {
 	if !c.IsSet("trust") {
 		return nil, usage("no trust policy is given", "give --trust FILE; docs/MANIFEST.md shows one")
@@ -63,10 +67,25 @@ func newTruster(c *cli.Context, now time.Time) (*truster, error) {
 		}
 		w.options.Rebuilds = append(w.options.Rebuilds, data)
 	}
-	if w.statePath != "" {
-		w.options.State, err = readState(w.statePath)
+	if w.statePath == "" {
+		return w, nil
 	}
-	return w, err
+	// Two processes that read the state at once would write it one over the other, and forget the newer manifest.
+	if w.lock, err = lockBeside(c.Context, w.statePath); err != nil {
+		return nil, err
+	}
+	if w.options.State, err = readState(w.statePath); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// close lets other processes have the state.
+func (w *truster) close() {
+	if w.lock != nil {
+		w.lock.Close()
+	}
 }
 
 const maxSmallDocument = 1 << 20 // bytes of a trust policy, a state or a rebuild statement
@@ -109,7 +128,7 @@ func (w *truster) save() error {
 	if !w.changed {
 		return nil
 	}
-	return writeAll([]output{{w.statePath, w.options.State.Append(nil)}}, replaceExisting)
+	return writeAll([]output{{path: w.statePath, data: w.options.State.Append(nil)}}, replaceExisting)
 }
 
 // manifestVerdictJSON is the output of manifest verify.
@@ -142,6 +161,7 @@ func verifyManifest(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	defer w.close()
 	o, err := w.open(path)
 	if err != nil {
 		return err
@@ -168,7 +188,9 @@ func manifestRebuildCommand(t *terminal) *cli.Command {
 		Usage:     "state, signed, that you rebuilt a manifest's inputs from its source and got the same",
 		UsageText: "tdxkit manifest attest-rebuild --key FILE --firmware FILE [--kernel FILE ...] [flags] MANIFEST",
 		Description: "The files are those that you built. They are compared with the manifest, whose signatures are not checked here:\n" +
-			"what differs is said, and nothing is signed. A trust policy may ask for the statements of so many rebuilders.",
+			"what differs is said, and nothing is signed. A trust policy may ask for the statements of so many rebuilders.\n\n" +
+			"Example:\n  tdxkit manifest attest-rebuild --key rebuilder.key --firmware OVMF.fd --kernel vmlinuz --initrd initrd \\\n" +
+			"    --out rebuild.json acme.signed.json",
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "firmware", Usage: "firmware `FILE` that you built"},
 			&cli.StringFlag{Name: "kernel", Usage: "kernel `FILE` that you built"},

@@ -477,5 +477,5 @@ func writeEventLog(c *cli.Context, o outcome) error {
 			return &inputError{msg: fmt.Sprintf("%s: a log needs all of RTMR0 to RTMR2, and %s is not known", path, reg), hint: o.result.Unknown[reg]}
 		}
 	}
-	return writeAll([]output{{path, mr.ToLog(o.result.Events).AppendCCEL(nil)}}, force(c.Bool("force")))
+	return writeAll([]output{{path: path, data: mr.ToLog(o.result.Events).AppendCCEL(nil)}}, force(c.Bool("force")))
 }

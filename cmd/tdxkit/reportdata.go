@@ -92,7 +92,7 @@ func nonce(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := writeAll([]output{{path, append(data, '\n')}}, force(c.Bool("force"))); err != nil {
+		if err := writeAll([]output{{path: path, data: append(data, '\n')}}, force(c.Bool("force"))); err != nil {
 			return err
 		}
 	}

@@ -1,9 +1,11 @@
 package strictjson
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
@@ -124,17 +126,33 @@ func (d *Decoder) raw() []byte {
 	start := d.p.pos
 	if start < len(d.p.data) && d.p.data[start] == '"' {
 		rest := d.p.data[start+1:]
-		for i, c := range rest {
-			if c == '"' && d.p.err == nil {
-				d.p.pos = start + 1 + i + 1
-				return rest[:i]
-			}
-			if c < ' ' || c >= 0x7f || c == '\\' {
-				break
-			}
+		if i := plain(rest); i < len(rest) && rest[i] == '"' && d.p.err == nil {
+			d.p.pos = start + 1 + i + 1
+			return rest[:i]
 		}
 	}
 	return []byte(d.p.str())
+}
+
+// plain returns how many of the first bytes are printable ASCII without quote and backslash.
+func plain(b []byte) int {
+	i := 0
+	for ; len(b)-i >= 8 && !anySpecial(binary.LittleEndian.Uint64(b[i:])); i += 8 {
+	}
+	for ; i < len(b); i++ {
+		if c := b[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			break
+		}
+	}
+	return i
+}
+
+// anySpecial reports whether one of eight bytes is a quote, a backslash, a control character or above ASCII.
+func anySpecial(w uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	zero := func(x uint64) uint64 { return (x - ones) &^ x } // has the top bit of a byte that is 0, if there is one
+	below := (w - ' '*ones) &^ w
+	return (w|below|zero(w^'"'*ones)|zero(w^'\\'*ones)|zero(w^0x7f*ones))&tops != 0
 }
 
 // Array reads an array and calls item for each of its items, which must read it.
@@ -198,13 +216,16 @@ func (d *Decoder) Text(field string, limit int) string {
 	if s == "" || len(s) > limit {
 		d.Failf(at, field, bin.ErrMalformed, "has %d bytes, want 1 to %d", len(s), limit)
 	}
-	for _, r := range s {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			d.Failf(at, field, bin.ErrMalformed, "has a control character")
-			break
-		}
+	if i := strings.IndexFunc(s, IsControl); i >= 0 {
+		d.Failf(at, field, bin.ErrMalformed, "has a control character")
 	}
 	return s
+}
+
+// IsControl reports whether a character could make a line look like another text: control characters, line and paragraph
+// separators, and what changes the direction of writing.
+func IsControl(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
 // Uint reads an integer from 0 to limit, written without sign, point, exponent or leading zero.

@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -117,4 +118,27 @@ func FuzzDecoder(f *testing.F) {
 			t.Errorf("%+v, as a tree %q %d %v", r, tree.String("text"), tree.Uint("n", 1000), tree.Err())
 		}
 	})
+}
+
+// TestPlain holds the count of plain bytes, which is taken eight at a time, to every byte at every place.
+func TestPlain(t *testing.T) {
+	for size := range 20 {
+		text := bytes.Repeat([]byte("~ a!"), 5)[:size]
+		if got := plain(text); got != size {
+			t.Fatalf("%q: %d plain bytes, want %d", text, got, size)
+		}
+		for at := range size {
+			for c := range 256 {
+				changed := bytes.Clone(text)
+				changed[at] = byte(c)
+				want := size
+				if c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+					want = at
+				}
+				if got := plain(changed); got != want {
+					t.Fatalf("%q: %d plain bytes, want %d", changed, got, want)
+				}
+			}
+		}
+	}
 }

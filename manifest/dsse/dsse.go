@@ -147,7 +147,8 @@ func (e *Envelope) checkForm(data, payload []byte) error {
 	if ok {
 		rest, ok = bytes.CutPrefix(rest, payload)
 	}
-	if !ok || !bytes.Equal(rest, tail) || bytes.ContainsAny(payload, "\r\n") {
+	lineBreaks := base64.StdEncoding.EncodedLen(len(e.UntrustedPayload)) != len(payload)
+	if !ok || !bytes.Equal(rest, tail) || lineBreaks {
 		return fmt.Errorf("envelope: %w", ErrForm)
 	}
 	return nil
@@ -159,9 +160,12 @@ func (e *Envelope) Sign(signers ...Signer) error {
 	for _, s := range signers {
 		pub := s.Public()
 		for _, have := range e.Signatures {
-			if have.KeyID == pub.ID() {
+			if have.KeyID == pub.ID() || have.KeyID == "" && pub.verify(pae, have.Sig) {
 				return fmt.Errorf("key %s has signed already", pub.ID())
 			}
+		}
+		if len(e.Signatures) == MaxSignatures {
+			return fmt.Errorf("envelope has %d signatures, which is as many as it may have", MaxSignatures)
 		}
 		sig, err := s.Sign(pae)
 		if err != nil {

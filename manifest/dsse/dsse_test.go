@@ -254,6 +254,16 @@ func TestSignRefuses(t *testing.T) {
 	if err := e.Sign(k); err == nil || !strings.Contains(err.Error(), "has signed already") {
 		t.Errorf("%v, want that the key has signed already", err)
 	}
+	nameless := New(payloadType, []byte("x"))
+	nameless.Signatures = []Signature{{Sig: e.Signatures[0].Sig}}
+	if err := nameless.Sign(k); err == nil || !strings.Contains(err.Error(), "has signed already") {
+		t.Errorf("%v, want that the key has signed already, without its ID", err)
+	}
+	full := New(payloadType, []byte("x"))
+	full.Signatures = make([]Signature, MaxSignatures)
+	if err := full.Sign(k); err == nil || !strings.Contains(err.Error(), "as many as it may have") {
+		t.Errorf("%v, want that there are enough signatures", err)
+	}
 	if err := e.Sign(liar{newKey(t, "b", Ed25519)}); err == nil || !strings.Contains(err.Error(), "no signature by key") {
 		t.Errorf("%v, want that the signer returned no signature", err)
 	}
@@ -285,6 +295,7 @@ func TestParseKeyRejects(t *testing.T) {
 		{"no PEM", "hello", "is not PEM"},
 		{"two keys", string(public) + string(public), "text around"},
 		{"text before", "key:\n" + string(public), "text around"},
+		{"another block before it, which is damaged", strings.Replace(string(public), "MCow", "MC!w", 1) + string(public), "text around"},
 		{"headers", strings.Replace(string(public), "KEY-----\n", "KEY-----\nA: b\n\n", 1), "has headers"},
 		{"RSA", "-----BEGIN PUBLIC KEY-----\n" + rsaKey + "\n-----END PUBLIC KEY-----\n", "not one of Ed25519"},
 		{"P-521", "-----BEGIN PUBLIC KEY-----\n" + p521Key + "\n-----END PUBLIC KEY-----\n", "not one of Ed25519"},

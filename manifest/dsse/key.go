@@ -1,6 +1,7 @@
 package dsse
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -106,7 +107,7 @@ func onePEM(text []byte, want string) ([]byte, error) {
 		return nil, fmt.Errorf("is a PEM block of type %.40q, want %s", block.Type, want)
 	case len(block.Headers) > 0:
 		return nil, fmt.Errorf("the PEM block has headers, want none")
-	case strings.TrimSpace(string(rest)) != "" || strings.TrimSpace(before) != "":
+	case strings.TrimSpace(string(rest)) != "" || strings.TrimSpace(before) != "" || bytes.Count(text, []byte("-----BEGIN ")) != 1:
 		return nil, fmt.Errorf("has text around the PEM block, want one block of type %s", want)
 	}
 	return block.Bytes, nil

@@ -36,12 +36,12 @@ type File struct {
 
 // Formats are all formats, in alphabetical order.
 var Formats = []Format{
-	{"attested-tls", "attested-tls, cvm-reverse-proxy", "signature, expiry, serial number and policy; RTMR3 is not compared", false, false, attestedTLS},
-	{"corim", "veraison, Trustee's corim extractor", "events, policy and the shapes' details; Trustee reads MRTD alone, and checks no signature", false, true, corim},
+	{"attested-tls", "attested-tls, cvm-reverse-proxy", "signature, source, events, shapes, expiry, serial number and policy; RTMR3 is not compared", false, false, attestedTLS},
+	{"corim", "veraison, Trustee's corim extractor", "the signatures, for which one new one stands, source, events, policy and the shapes' details; Trustee reads MRTD alone, and checks no signature", false, true, corim},
 	{"csv", "spreadsheets", "everything but shapes and registers", false, false, csvTable},
-	{"dstack", "dstack's verifier, KMS and contracts", "signature, expiry, policy and every shape: dstack computes RTMR0 itself", true, false, dstack},
-	{"go-tdx-guest", "go-tdx-guest's check", "signature, expiry, masks and lists; a file for each variant, since one file cannot hold two", true, false, goTDXGuest},
-	{"rvps", "Trustee's reference value provider", "signature, and which registers belong together: values of different variants can be mixed; RTMR0 is listed and not asked for by the default policy", false, false, rvps},
+	{"dstack", "dstack's verifier, KMS and contracts", "signature, source, events, expiry, serial number, policy and all shapes: dstack computes RTMR0 itself", true, false, dstack},
+	{"go-tdx-guest", "go-tdx-guest's check", "signature, source, events, shapes, expiry, and of the policy dates, masks and lists; the serial number is a comment; a file for each variant, since one file cannot hold two", true, false, goTDXGuest},
+	{"rvps", "Trustee's reference value provider", "signature, source, events, shapes, expiry, serial number, most of the policy, and which registers belong together: values of different variants can be mixed; RTMR0 is listed and not asked for by the default policy", false, false, rvps},
 	{"sigstore-bundle", "cosign and other sigstore clients", "all signatures but one; thresholds, expiry and serial number are there and not looked at", false, false, sigstoreBundle},
 }
 

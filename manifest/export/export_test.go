@@ -123,17 +123,6 @@ func row(digests ...string) string {
 	return fmt.Sprint(r)
 }
 
-func TestEveryFormatSaysWhatItLoses(t *testing.T) {
-	for _, f := range Formats {
-		if len(f.Loses) < 20 || len(f.What) < 5 || strings.ContainsAny(f.Loses, "\n") {
-			t.Errorf("%s loses %q, for %q", f.Name, f.Loses, f.What)
-		}
-	}
-	if _, err := Find("xml"); err == nil || !strings.Contains(err.Error(), "sigstore-bundle") {
-		t.Errorf("%v, want a list of the formats", err)
-	}
-}
-
 func TestCSV(t *testing.T) {
 	m := statement(t, func(_ *manifest.Header, v []manifest.Variant) { v[1].ID = `a "quoted", one` })
 	rows, err := csv.NewReader(bytes.NewReader(write(t, "csv", &Input{Manifest: m})[0].Data)).ReadAll()
