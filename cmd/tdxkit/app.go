@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -60,7 +61,7 @@ func newApp(t *terminal) *cli.App {
 		OnUsageError:              flagError,
 		Action:                    noVerb,
 		Commands: []*cli.Command{
-			measureCommand(t), inspectCommand(t), acpiCommand(t), replayCommand(), dstackMRCommand(t),
+			measureCommand(t), inspectCommand(t), acpiCommand(t), replayCommand(), verifyRTMR3Command(), dstackMRCommand(t),
 			verifyCommand(t), explainCommand(t), composeHashCommand(), reportDataCommand(), nonceCommand(), collateralCommand(),
 			manifestCommand(t),
 		},
@@ -78,9 +79,39 @@ func prepare(c *cli.Command) {
 	if len(c.Subcommands) > 0 && c.Action == nil {
 		c.Action = noVerb
 	}
+	if action := c.Action; action != nil && c.Name != dstackMRName { // whose flags are another tool's
+		c.Action = func(ctx *cli.Context) error {
+			if err := noEmptyFlags(ctx); err != nil {
+				return err
+			}
+			return action(ctx)
+		}
+	}
 	for _, s := range c.Subcommands {
 		prepare(s)
 	}
+}
+
+// noEmptyFlags refuses a flag that is given without a value: --policy "$POLICY" with nothing in POLICY must not be taken for
+// no policy. An empty command line is one.
+func noEmptyFlags(c *cli.Context) error {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if !c.IsSet(name) || name == "cmdline" {
+			continue
+		}
+		var values []string
+		switch f.(type) {
+		case *cli.StringFlag:
+			values = []string{c.String(name)}
+		case *cli.StringSliceFlag:
+			values = c.StringSlice(name)
+		}
+		if slices.Contains(values, "") {
+			return usage("--"+name+" is empty", "leave the flag out where nothing is meant")
+		}
+	}
+	return nil
 }
 
 // noVerb is the action where a verb is missing or not known.

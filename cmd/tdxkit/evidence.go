@@ -165,7 +165,7 @@ func readExpect(list []string) ([]verify.Variant, error) {
 
 // sourceGiven reports whether flags or arguments say what is to be predicted. A vm_config alone is evidence.
 func sourceGiven(c *cli.Context) bool {
-	for _, name := range []string{"qemu-args", "metadata", "image", "firmware"} {
+	for _, name := range []string{"qemu-args", "libvirt-xml", "metadata", "image", "firmware"} {
 		if c.IsSet(name) {
 			return true
 		}
