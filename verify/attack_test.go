@@ -328,6 +328,12 @@ var attacks = []attack{
 		text, _ := json.Marshal(string(noKeys()))
 		k.e.VMConfig = []byte(`{"mr_config":` + string(text) + `}`)
 	}, verify.TDConfigID},
+	{"another application under a policy that waives registers", func(w *world) { w.setRuntime(evil) }, func(_ *testing.T, k *kit) {
+		k.p.Unsafe = []verify.CheckID{verify.GroupRegisters}
+	}, verify.RTMR3ComposeHash},
+	{"no log of the application under a policy that waives registers", nil, func(_ *testing.T, k *kit) {
+		k.p.Unsafe, k.e.EventLog = []verify.CheckID{verify.GroupRegisters}, nil
+	}, verify.RTMR3ComposeHash},
 	{"signature waived", func(w *world) { w.nonce = testNonce }, func(_ *testing.T, k *kit) {
 		k.p.Unsafe = []verify.CheckID{dcap.QuoteSignature, dcap.PCKChain, dcap.QEReportSignature, dcap.QEBinding, "quote", ""}
 		k.e.Quote[100] ^= 1

@@ -257,7 +257,7 @@ func cell(s string) string {
 			b.WriteRune(r)
 		}
 	}
-	return b.String()
+	return strings.NewReplacer("://", "\\://", "www.", "www\\.").Replace(b.String()) // which become links of themselves
 }
 
 type suiteXML struct {

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 )
@@ -40,11 +41,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // oneLine keeps a message on one line of printable text, whatever a file's name or content put into it.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if unseen(r) {
 			return '?'
 		}
 		return r
 	}, strings.TrimSpace(s))
+}
+
+// unseen reports whether r is no letter to be seen but moves the cursor, ends a line or turns the order of letters round.
+func unseen(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r)
 }
 
 // newApp returns the command line's definition. It shares nothing with another one.
