@@ -134,6 +134,10 @@ var attacks = []attack{
 		e[1].Data = variable("SecureBoot", "\x01")
 		return e
 	}), verify.LogData},
+	{"data of a boot event that says nothing, so that nothing follows from it", nil, editLog(func(e []mr.Event) []mr.Event {
+		e[1].Data = append(e[1].Data, 0)
+		return e
+	}), verify.LogData},
 	{"member of the log twice", nil, func(t *testing.T, k *kit) {
 		replaceIn(t, &k.e.EventLog, `"event":"compose-hash"`, `"event":"app-id","event":"compose-hash"`)
 	}, verify.LogParse},

@@ -74,8 +74,12 @@ func (j *judge) logData() finding {
 		if len(e.Data) == 0 || e.Type == dstack.RuntimeEvent {
 			continue // stripped, or recomputed when it was read
 		}
-		digest, ok := eventlog.Recompute(eventlog.Event{Type: e.Type, Data: e.Data})
+		logged := eventlog.Event{Type: e.Type, Data: e.Data}
+		digest, ok := eventlog.Recompute(logged)
 		if !ok {
+			if _, err := eventlog.Decode(logged); err != nil { // or data could be spoilt to escape the comparison
+				return failed(fmt.Sprintf("event %d (%v, %v) has data that is none of its type", i, e.Register, e.Type))
+			}
 			continue
 		}
 		if digest != e.Measured.Digest {
