@@ -138,6 +138,14 @@ var attacks = []attack{
 		e[1].Data = append(e[1].Data, 0)
 		return e
 	}), verify.LogData},
+	{"CCEL that ends early", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte{1, 0, 0, 0, 3, 0, 0, 0} }, verify.LogParse},
+	{"CCEL with an event of MRTD", func(w *world) { w.runtime = nil }, func(t *testing.T, k *kit) {
+		events, err := dstack.ParseEventLog(k.e.EventLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.e.EventLog = mr.ToLog(append(events, hashed(mr.MRTD, eventlog.EVSeparator, make([]byte, 4), nil))).AppendCCEL(nil)
+	}, verify.LogReplay},
 	{"member of the log twice", nil, func(t *testing.T, k *kit) {
 		replaceIn(t, &k.e.EventLog, `"event":"compose-hash"`, `"event":"app-id","event":"compose-hash"`)
 	}, verify.LogParse},
@@ -219,6 +227,12 @@ var attacks = []attack{
 		k.x.Variants = []verify.Variant{other, b}
 	}, verify.RegistersVariant},
 	{"variant without a register", nil, func(_ *testing.T, k *kit) { delete(k.x.Variants[0].Registers, mr.RTMR2) }, verify.RegistersVariant},
+	{"variant without a register that is zero", func(w *world) { w.boot = w.boot[:7] }, func(t *testing.T, k *kit) {
+		if k.x.Variants[0].Registers[mr.RTMR2] != (mr.Digest{}) {
+			t.Fatal("RTMR2 is not zero")
+		}
+		delete(k.x.Variants[0].Registers, mr.RTMR2)
+	}, verify.RegistersVariant},
 	{"variant without registers", nil, func(_ *testing.T, k *kit) { k.x.Variants = []verify.Variant{{Name: "anything"}} }, verify.RegistersVariant},
 	{"nothing expected", nil, func(_ *testing.T, k *kit) { k.x.Variants = nil }, verify.RegistersVariant},
 	{"another RTMR3 than the variant's", nil, func(_ *testing.T, k *kit) { k.x.Variants[0].Registers[mr.RTMR3] = mr.Digest{1} }, verify.RegistersVariant},
