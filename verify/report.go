@@ -168,7 +168,7 @@ func (v *Verdict) AppendText(b []byte) []byte {
 		b = fmt.Appendf(b, "\n%s %s: %s\n", strings.ToUpper(c.Status.String()), c.ID, c.What)
 		for _, l := range []struct{ what, text string }{{"want", c.Want}, {"got ", c.Got}, {"why ", c.Why}} {
 			if l.text != "" {
-				b = fmt.Appendf(b, "  %s %s\n", l.what, clean(l.text))
+				b = fmt.Appendf(b, "  %s %s\n", l.what, clean(bounded(l.text)))
 			}
 		}
 	}
@@ -214,6 +214,17 @@ func short(s string) string {
 	return s
 }
 
+// longestText is the number of bytes of a text in a report for people: evidence can hold payloads of megabytes. JSON has all.
+const longestText = 4 << 10
+
+// bounded cuts a text that is longer than longestText.
+func bounded(s string) string {
+	if len(s) <= longestText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:longestText], "") + fmt.Sprintf("… (%d bytes)", len(s))
+}
+
 // clean keeps a text on one line, and in the order of its letters: evidence can put anything into it.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -236,7 +247,7 @@ func (v *Verdict) AppendMarkdown(b []byte) []byte {
 	}
 	b = append(b, "\n| check | status | want | got | why |\n|---|---|---|---|---|\n"...)
 	for _, c := range v.Checks {
-		b = fmt.Appendf(b, "| %s | %s | %s | %s | %s |\n", cell(string(c.ID)), cell(c.mark()), cell(c.Want), cell(c.Got), cell(c.Why))
+		b = fmt.Appendf(b, "| %s | %s | %s | %s | %s |\n", cell(string(c.ID)), cell(c.mark()), cell(bounded(c.Want)), cell(bounded(c.Got)), cell(bounded(c.Why)))
 	}
 	return b
 }
@@ -296,9 +307,9 @@ func (v *Verdict) AppendJUnit(b []byte) ([]byte, error) {
 		s.Cases = append(s.Cases, caseXML{"tdxkit.verify", name, failure, skipped})
 	}
 	for _, c := range v.Checks {
-		message := c.Why
+		message := bounded(c.Why)
 		if c.Want != "" {
-			message = strings.TrimPrefix(fmt.Sprintf("%s: want %s, got %s", c.Why, c.Want, c.Got), ": ")
+			message = strings.TrimPrefix(fmt.Sprintf("%s: want %s, got %s", message, bounded(c.Want), bounded(c.Got)), ": ")
 		}
 		switch text := (&textXML{clean(message)}); {
 		case c.Required && c.Status != Pass:

@@ -283,7 +283,12 @@ func (j *judge) rtmr3Required() finding {
 
 func (j *judge) rtmr3Application() finding {
 	if names := j.v.Runtime.Imitations(); names != nil {
-		return failed(fmt.Sprintf("the application extends RTMR3 with %q, which other readers could take for the system's", names))
+		const most = 4
+		more := ""
+		if len(names) > most {
+			names, more = names[:most], fmt.Sprintf(" and %d more", len(names)-most)
+		}
+		return failed(fmt.Sprintf("the application extends RTMR3 with %.60q%s, which other readers could take for the system's", names, more))
 	}
 	return passed("")
 }

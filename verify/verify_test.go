@@ -252,6 +252,33 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// TestReportsAreBounded: whoever fills a log with names and payloads fills no report for people.
+func TestReportsAreBounded(t *testing.T) {
+	w := newWorld()
+	for i := range 5000 {
+		w.runtime = dstack.AppendRuntimeEvent(w.runtime, fmt.Sprintf("%s:%d", dstack.ComposeHash, i), nil)
+	}
+	w.runtime = dstack.AppendRuntimeEvent(w.runtime, "big", bytes.Repeat([]byte{0x5a}, 1<<20))
+	k := w.build(t)
+	k.p.RequiredEvents = []verify.RequiredEvent{{Name: "big", Application: true, Payloads: [][]byte{{1}}}}
+	v := k.judge()
+	if c := v.Check(verify.RTMR3Application); c.Status != verify.Fail || !strings.Contains(c.Why, `"compose-hash:0"`) || !strings.Contains(c.Why, "and 4996 more") {
+		t.Errorf("%+v", c)
+	}
+	if c := v.Check(verify.RTMR3Required); c.Status != verify.Fail || len(c.Got) != 2<<20 {
+		t.Errorf("rtmr3.required is %v with %d bytes", c.Status, len(c.Got))
+	}
+	junit, err := v.AppendJUnit(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, report := range map[string][]byte{"text": v.AppendText(nil), "markdown": v.AppendMarkdown(nil), "junit": junit} {
+		if len(report) > 64<<10 || !bytes.Contains(report, []byte("… (2097152 bytes)")) {
+			t.Errorf("%s has %d bytes", name, len(report))
+		}
+	}
+}
+
 // ExampleJudge asks for what a test's platform shows.
 func ExampleJudge() {
 	k := newWorld().build(&testing.T{})
