@@ -36,8 +36,7 @@ func (j *judge) logParse() finding {
 
 // ParseLog reads an event log of either kind, a CCEL or a dstack event log as JSON, by how it begins.
 func ParseLog(data []byte) ([]mr.Event, error) {
-	text := bytes.TrimLeft(data, " \t\r\n")
-	if len(text) > 0 && strings.IndexByte(`[{"`, text[0]) >= 0 {
+	if dstack.LooksLikeEventLog(data) {
 		return dstack.ParseEventLog(data)
 	}
 	l, err := eventlog.Parse(data)

@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tdxkit/tdxkit/eventlog"
-	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/mr"
 )
 
@@ -169,24 +168,6 @@ func wantedRegisters(c *cli.Context) (map[mr.Register]mr.Digest, error) {
 		want[r] = values[r]
 	}
 	return want, nil
-}
-
-// readLog reads a log and replays it.
-func readLog(path string) (*eventlog.Log, mr.Values, error) {
-	data, err := readFile(path, roleOther, bin.MaxEventLog)
-	if err != nil {
-		return nil, mr.Values{}, err
-	}
-	log, err := eventlog.Parse(data)
-	if err != nil {
-		return nil, mr.Values{}, inFile(path, roleOther, err)
-	}
-	events, err := mr.FromLog(log)
-	if err != nil {
-		return nil, mr.Values{}, inFile(path, roleOther, err)
-	}
-	values, err := mr.Replay(events)
-	return log, values, inFile(path, roleOther, err)
 }
 
 // parseCCEL reads a CCEL for its extensions.
