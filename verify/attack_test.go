@@ -159,6 +159,15 @@ var attacks = []attack{
 	{"app-compose.json written anew with the same meaning", func(w *world) {
 		w.setRuntime(bytes.ReplaceAll(newWorldCompose(), []byte(","), []byte(", ")))
 	}, nil, verify.RTMR3ComposeHash},
+	{"another application that the policy knows beside the one that is given", func(w *world) { w.setRuntime(evil) }, func(_ *testing.T, k *kit) {
+		h := sha256.Sum256(evil)
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.ComposeHash, Payloads: [][]byte{goodHash(), h[:]}}}
+	}, verify.RTMR3ComposeHash},
+	{"compose-hash that the policy knows as an event of the application alone", func(w *world) { w.setRuntime(evil) }, func(_ *testing.T, k *kit) {
+		h := sha256.Sum256(evil)
+		k.x.AppCompose = nil
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.ComposeHash, Application: true, Payloads: [][]byte{h[:]}}}
+	}, verify.RTMR3ComposeHash},
 	{"app-compose.json with a member twice", nil, func(t *testing.T, k *kit) {
 		k.x.AppCompose = []byte(`{"docker_compose_file":"a","docker_compose_file":"b"}`)
 	}, verify.RTMR3ComposeHash},

@@ -46,6 +46,11 @@ func TestJudgeAccepts(t *testing.T) {
 		{"event of the application", nil, func(k *kit) {
 			k.p.RequiredEvents = []verify.RequiredEvent{{Name: "app-started", Application: true, Payloads: [][]byte{[]byte("yes")}}}
 		}, verify.RTMR3Required},
+		{"events of the policy beside RTMR3 as an expected value", nil, func(k *kit) {
+			k.x.Variants[0].Registers[mr.RTMR3] = rtmr3(k)
+			k.x.AppCompose = nil
+			k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.ComposeHash, Payloads: [][]byte{goodHash()}}}
+		}, verify.RTMR3Required},
 		{"second variant", nil, func(k *kit) {
 			k.x.Variants = append([]verify.Variant{{Name: "a", Registers: map[mr.Register]mr.Digest{mr.MRTD: {1}}}}, k.x.Variants...)
 		}, verify.RegistersVariant},
