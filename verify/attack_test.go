@@ -172,6 +172,20 @@ var attacks = []attack{
 		k.x.AppCompose = []byte(`{"docker_compose_file":"a","docker_compose_file":"b"}`)
 	}, verify.RTMR3ComposeHash},
 	{"app-id of another application", func(w *world) { w.runtime[1] = runtimeEvent(dstack.AppID, make([]byte, 20)) }, nil, verify.RTMR3AppID},
+	{"app-id of another application under a policy of other events", func(w *world) { w.runtime[1] = runtimeEvent(dstack.AppID, make([]byte, 20)) }, func(_ *testing.T, k *kit) {
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.ComposeHash, Payloads: [][]byte{goodHash()}}}
+	}, verify.RTMR3AppID},
+	{"app-id of another application under a policy of the application's own", func(w *world) { w.runtime[1] = runtimeEvent(dstack.AppID, make([]byte, 20)) }, func(_ *testing.T, k *kit) {
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.AppID, Application: true, Payloads: [][]byte{make([]byte, 20)}}}
+	}, verify.RTMR3AppID},
+	{"compose-hash that the policy knows as another event", func(w *world) {
+		w.image = sha256.Sum256(evil)
+		w.setRuntime(evil)
+	}, func(_ *testing.T, k *kit) {
+		h := sha256.Sum256(evil)
+		k.x.AppCompose = nil
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.OSImageHash, Payloads: [][]byte{h[:]}}}
+	}, verify.RTMR3ComposeHash},
 	{"no application expected", nil, func(_ *testing.T, k *kit) { k.x.AppCompose = nil }, verify.RTMR3ComposeHash},
 	{"vm_config of another image", nil, func(_ *testing.T, k *kit) {
 		k.e.VMConfig = fmt.Appendf(nil, `{"os_image_hash":"%x"}`, sha256.Sum256([]byte("other")))
