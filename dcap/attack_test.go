@@ -2,10 +2,12 @@ package dcap_test
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -212,6 +214,26 @@ func TestAttackAlteredQuote(t *testing.T) {
 		if err == nil || !slices.Equal(fails(r), tc.fails) || r.Status != dcap.NoStatus {
 			t.Errorf("%s: failed %v, status %v", tc.name, fails(r), r.Status)
 		}
+	}
+}
+
+// TestSecondSignature: of every ECDSA signature anyone can make a second one, with n-s in place of s. A quote of other bytes
+// is the same statement: docs/LIMITATIONS.md says not to tell quotes apart by their bytes.
+func TestSecondSignature(t *testing.T) {
+	w := testpki.Default().Build()
+	const s = 48 + 584 + 4 + 32
+	b := bytes.Clone(w.Quote)
+	n := elliptic.P256().Params().N
+	new(big.Int).Sub(n, new(big.Int).SetBytes(b[s:s+32])).FillBytes(b[s : s+32])
+	if bytes.Equal(b, w.Quote) {
+		t.Fatal("nothing was altered")
+	}
+	if _, err := judgeWorld(t, w, b, w.Collateral()); err != nil {
+		t.Errorf("got %v", err)
+	}
+	new(big.Int).Add(n, big.NewInt(1)).FillBytes(b[s : s+32]) // above the order
+	if r, err := judgeWorld(t, w, b, w.Collateral()); err == nil || r.Check(dcap.QuoteSignature).Status != dcap.Fail {
+		t.Errorf("s above the order: %v", err)
 	}
 }
 
