@@ -51,6 +51,13 @@ func TestJudgeAccepts(t *testing.T) {
 			k.x.AppCompose = nil
 			k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.ComposeHash, Payloads: [][]byte{goodHash()}}}
 		}, verify.RTMR3Required},
+		{"MRCONFIGID of version 2", func(w *world) {
+			w.scenario.Quote.TD.MRCONFIGID = dstack.ConfigIDV2([32]byte(goodHash()), [20]byte(goodHash()[:20]), dstack.KeysKMS, []byte{0x30, 0x59})
+		}, nil, verify.TDConfigID},
+		{"MRCONFIGID of version 3", func(w *world) { w.scenario.Quote.TD.MRCONFIGID = dstack.ConfigIDV3(kmsKeys()) }, func(k *kit) {
+			text, _ := json.Marshal(string(kmsKeys()))
+			k.e.VMConfig = []byte(`{"mr_config":` + string(text) + `}`)
+		}, verify.TDConfigID},
 		{"second variant", nil, func(k *kit) {
 			k.x.Variants = append([]verify.Variant{{Name: "a", Registers: map[mr.Register]mr.Digest{mr.MRTD: {1}}}}, k.x.Variants...)
 		}, verify.RegistersVariant},
@@ -107,6 +114,28 @@ func TestJudgeAccepts(t *testing.T) {
 				t.Errorf("%s is %+v", tc.want, v.Check(tc.want))
 			}
 		})
+	}
+}
+
+// kmsKeys is a configuration document of the expected application with keys from a KMS.
+func kmsKeys() []byte {
+	return []byte(`{"compose_hash":"` + hex.EncodeToString(goodHash()) + `","key_provider":"kms","key_provider_id":"3059"}`)
+}
+
+// TestConfigIDWithoutLog: MRCONFIGID of version 1 commits to the application whether or not a log tells of it. That does not
+// replace the log.
+func TestConfigIDWithoutLog(t *testing.T) {
+	k := newWorld().build(t)
+	k.e.EventLog = nil
+	for name, tc := range map[string]struct {
+		compose []byte
+		want    verify.Status
+	}{"the application": {newWorldCompose(), verify.Pass}, "another": {evil, verify.Fail}, "none": {nil, verify.Fail}} {
+		k.x.AppCompose = tc.compose
+		v := k.judge()
+		if c := v.Check(verify.TDConfigID); c.Status != tc.want || v.Accepted() {
+			t.Errorf("%s: td.mrconfigid is %v, accepted %v", name, c.Status, v.Accepted())
+		}
 	}
 }
 
