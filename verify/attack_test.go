@@ -233,6 +233,11 @@ var attacks = []attack{
 	}, verify.ReportDataExact},
 	{"old nonce", nil, func(_ *testing.T, k *kit) { k.p.MaxNonceAge, k.x.NonceIssued = time.Minute, k.now.Add(-time.Hour) }, verify.NonceAge},
 	{"nonce from the future", nil, func(_ *testing.T, k *kit) { k.p.MaxNonceAge, k.x.NonceIssued = time.Minute, k.now.Add(time.Second) }, verify.NonceAge},
+	{"REPORTDATA of unknown age", nil, func(_ *testing.T, k *kit) {
+		var d [64]byte
+		copy(d[:], testNonce)
+		k.x.ReportData, k.x.Nonce, k.p.MaxNonceAge = &d, nil, time.Minute
+	}, verify.NonceAge},
 	{"nonce of unknown age", nil, func(_ *testing.T, k *kit) { k.p.MaxNonceAge = time.Minute }, verify.NonceAge},
 
 	// Registers.
