@@ -1,0 +1,48 @@
+package dstack_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"testing"
+
+	"github.com/tdxkit/tdxkit/dstack"
+	"github.com/tdxkit/tdxkit/internal/bin"
+)
+
+// FuzzClaims reads one text as each of the small documents that lie beside a quote.
+func FuzzClaims(f *testing.F) {
+	for _, seed := range []string{
+		`{"manifest_version":2,"name":"a","runner":"docker-compose","docker_compose_file":"services: {}","event_log_version":2}`,
+		`{"os_image_hash":"` + hex.EncodeToString(make([]byte, 32)) + `","mr_config":"{}"}`,
+		`{"version":3,"compose_hash":"` + hex.EncodeToString(make([]byte, 32)) + `","app_id":"","key_provider":"kms","key_provider_id":"00","init_script_hashes":[]}`,
+		"sha512:app-data", "padded",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ok := func(name string, got bool, err error) {
+			var fe *bin.FormatError
+			if got == (err != nil) || err != nil && !errors.As(err, &fe) {
+				t.Fatalf("%s: got %v, %v", name, got, err)
+			}
+		}
+		c, err := dstack.ParseAppCompose(data)
+		ok("app-compose.json", c != nil, err)
+		if c != nil && (c.Hash != sha256.Sum256(data) || c.EventLogVersion > 2) {
+			t.Fatalf("got %+v", c)
+		}
+		v, err := dstack.ParseVMClaims(data)
+		ok("vm_config", v != nil, err)
+		if v != nil && v.OSImageHash != nil && len(v.OSImageHash) != 32 {
+			t.Fatalf("got %+v", v)
+		}
+		d, err := dstack.ParseConfigDocument(data)
+		ok("mr_config", d != nil, err)
+		if b, err := dstack.ParseBinding(string(data)); err == nil {
+			if again, err := dstack.ParseBinding(b.String()); err != nil || again != b {
+				t.Fatalf("%q is read as %+v, written as %q and read as %+v, %v", data, b, b, again, err)
+			}
+		}
+	})
+}
