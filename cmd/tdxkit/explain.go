@@ -65,6 +65,9 @@ func explainEvidence(c *cli.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
+	if err := noIdleFlags(c); err != nil {
+		return err
+	}
 	got, err := observe(c)
 	if err != nil {
 		return err

@@ -62,6 +62,9 @@ func verifyEvidence(c *cli.Context, t *terminal) error {
 	if !c.IsSet("quote") {
 		return usage("--quote is not given", "tdxkit verify --help shows an example")
 	}
+	if err := noIdleFlags(c); err != nil {
+		return err
+	}
 	policy, err := readPolicy(c)
 	if err != nil {
 		return err
