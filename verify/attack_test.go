@@ -297,6 +297,12 @@ var attacks = []attack{
 	{"QE rolled back by older collateral", nil, func(_ *testing.T, k *kit) { k.p.MinQEEvaluation = 21 }, verify.TCBEvaluation},
 	{"TCB of an old date", nil, func(_ *testing.T, k *kit) { k.p.MinTCBDate = time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC) }, verify.TCBDate},
 	{"collateral older than the policy bears", nil, func(_ *testing.T, k *kit) { k.p.MaxCollateralAge = 24 * time.Hour }, verify.CollateralAge},
+	{"TCB info older than the policy bears, beside a new QE identity", func(w *world) {
+		w.scenario.QEIdentity.IssueDate = testpki.Now.Add(-time.Hour)
+	}, func(_ *testing.T, k *kit) { k.p.MaxCollateralAge = 24 * time.Hour }, verify.CollateralAge},
+	{"QE identity older than the policy bears, beside a new TCB info", func(w *world) {
+		w.scenario.TCBInfo.IssueDate = testpki.Now.Add(-time.Hour)
+	}, func(_ *testing.T, k *kit) { k.p.MaxCollateralAge = 24 * time.Hour }, verify.CollateralAge},
 	{"member of the collateral twice", nil, func(t *testing.T, k *kit) {
 		replaceIn(t, &k.e.Collateral, `{"`, `{"tcb_info":"x","`)
 	}, verify.CollateralParse},
