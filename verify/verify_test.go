@@ -117,6 +117,64 @@ func TestJudgeAccepts(t *testing.T) {
 	}
 }
 
+// TestRuntimeVersion2 judges a guest whose events hash their canonical JSON, and logs that tell of them as of others.
+func TestRuntimeVersion2(t *testing.T) {
+	w := newWorld()
+	type entry struct {
+		IMR      int    `json:"imr"`
+		Type     uint32 `json:"event_type"`
+		Digest   string `json:"digest"`
+		Event    string `json:"event"`
+		Payload  string `json:"event_payload"`
+		Version  int    `json:"version,omitempty"`
+		Preimage string `json:"preimage,omitempty"`
+	}
+	var log []entry
+	if err := json.Unmarshal(logJSON(w.boot), &log); err != nil {
+		t.Fatal(err)
+	}
+	for i := range w.runtime {
+		e := &w.runtime[i]
+		e.Measured.Bytes = fmt.Appendf(nil, `{"name":%q,"payload":"%x","type":134217729}`, e.Measured.What, e.Data)
+		e.Measured.Digest = mr.Sum(e.Measured.Bytes)
+		log = append(log, entry{3, uint32(e.Type), "", e.Measured.What, hex.EncodeToString(e.Data), 2, hex.EncodeToString(e.Measured.Bytes)})
+	}
+	k := w.build(t)
+	show := func(change func(*entry)) *verify.Verdict {
+		shown := slices.Clone(log)
+		for i := range shown {
+			if shown[i].Event == dstack.ComposeHash {
+				change(&shown[i])
+			}
+		}
+		k.e.EventLog, _ = json.Marshal(shown)
+		return k.judge()
+	}
+	if v := show(func(*entry) {}); !v.Accepted() || hex.EncodeToString(v.Runtime.ComposeHash[:]) != hex.EncodeToString(goodHash()) {
+		t.Fatalf("rejected: %+v", v.Failed())
+	}
+	for name, tc := range map[string]struct {
+		change func(*entry)
+		want   verify.CheckID
+	}{
+		"as of version 1":                   {func(e *entry) { e.Version, e.Preimage = 0, "" }, verify.LogReplay},
+		"as of version 3":                   {func(e *entry) { e.Version = 3 }, verify.LogParse},
+		"without its preimage":              {func(e *entry) { e.Preimage = "" }, verify.LogParse},
+		"payload other than the preimage's": {func(e *entry) { e.Payload = strings.Repeat("00", 32) }, verify.LogParse},
+		"preimage with a space": {func(e *entry) {
+			e.Preimage = hex.EncodeToString(fmt.Appendf(nil, `{"name": "compose-hash","payload":"%s","type":134217729}`, e.Payload))
+		}, verify.LogParse},
+		"payload and preimage of another": {func(e *entry) {
+			e.Payload = strings.Repeat("00", 32)
+			e.Preimage = hex.EncodeToString(fmt.Appendf(nil, `{"name":"compose-hash","payload":"%s","type":134217729}`, e.Payload))
+		}, verify.LogReplay},
+	} {
+		if v := show(tc.change); v.Accepted() || v.Check(tc.want).Status != verify.Fail {
+			t.Errorf("%s: %s is %+v", name, tc.want, v.Check(tc.want))
+		}
+	}
+}
+
 // kmsKeys is a configuration document of the expected application with keys from a KMS.
 func kmsKeys() []byte {
 	return []byte(`{"compose_hash":"` + hex.EncodeToString(goodHash()) + `","key_provider":"kms","key_provider_id":"3059"}`)
