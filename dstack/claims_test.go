@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/tdxkit/tdxkit/dstack"
 	"github.com/tdxkit/tdxkit/internal/bin"
+	"github.com/tdxkit/tdxkit/mr"
 )
 
 // FuzzClaims reads one text as each of the small documents that lie beside a quote.
@@ -45,4 +47,25 @@ func FuzzClaims(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestFindApplication: what an event of version 1 hashes does not say where its name ends, and so it is found under every
+// name that it could have; one of version 2 has one name.
+func TestFindApplication(t *testing.T) {
+	hashed := func(name, payload string, preimage string) mr.Event {
+		return mr.Event{Register: mr.RTMR3, Type: dstack.RuntimeEvent, Data: []byte(payload),
+			Measured: mr.Measured{What: name, Digest: mr.Sum([]byte(preimage))}}
+	}
+	const prefix = "\x01\x00\x00\x08:"
+	r := &dstack.Runtime{Application: []mr.Event{
+		hashed("a:b", "c", prefix+"a:b:c"),
+		hashed("a:b", "d", `{"name":"a:b","payload":"64","type":134217729}`),
+		hashed("a", "e", prefix+"a:e"),
+		hashed("ab", "f", prefix+"ab:f"),
+	}}
+	for name, want := range map[string]string{"a": `["b:c" "e"]`, "a:b": `["c" "d"]`, "ab": `["f"]`, "b": `[]`, "": `[]`} {
+		if got := fmt.Sprintf("%q", r.FindApplication(name)); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
 }
