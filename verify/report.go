@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/tdxkit/tdxkit/dcap"
+	"github.com/tdxkit/tdxkit/dstack"
 	"github.com/tdxkit/tdxkit/mr"
 )
 
@@ -72,6 +73,8 @@ type runtimeJSON struct {
 	InstanceID  string          `json:"instance_id"`
 	KeyProvider keyProviderJSON `json:"key_provider"`
 	OSImageHash string          `json:"os_image_hash,omitempty"`
+	Aggregated  string          `json:"mr_aggregated"` // what dstack's contracts and KMS know the guest by
+	System      string          `json:"mr_system"`
 	Application []eventJSON     `json:"application"`
 }
 
@@ -104,10 +107,12 @@ func (v *Verdict) MarshalJSON() ([]byte, error) {
 			MRCONFIGID: hex.EncodeToString(t.MRCONFIGID[:]), MROWNER: hex.EncodeToString(t.MROWNER[:]), MROWNERCONFIG: hex.EncodeToString(t.MROWNERCONFIG[:]),
 		}
 	}
-	if r := v.Runtime; r != nil {
+	if r := v.Runtime; r != nil && v.Quote != nil {
 		d.Runtime = &runtimeJSON{AppID: hex.EncodeToString(r.AppID[:]), ComposeHash: hex.EncodeToString(r.ComposeHash[:]),
 			InstanceID: hex.EncodeToString(r.InstanceID), KeyProvider: keyProviderJSON(r.KeyProvider), OSImageHash: hex.EncodeToString(r.OSImageHash),
 			Application: []eventJSON{}}
+		aggregated, system := v.identities()
+		d.Runtime.Aggregated, d.Runtime.System = hex.EncodeToString(aggregated[:]), hex.EncodeToString(system[:])
 		for i := range r.Application {
 			e := &r.Application[i]
 			d.Runtime.Application = append(d.Runtime.Application, eventJSON{e.Measured.What, hex.EncodeToString(e.Data)})
@@ -118,6 +123,17 @@ func (v *Verdict) MarshalJSON() ([]byte, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(d)
 	return bytes.TrimSpace(b.Bytes()), err
+}
+
+// identities returns the values by which dstack's contracts and KMS know a guest. They need its quote and its events.
+func (v *Verdict) identities() (aggregated, system [32]byte) {
+	t := &v.Quote.TD
+	m := dstack.Measurement{Registers: v.Registers, MRCONFIGID: t.MRCONFIGID, MROWNER: t.MROWNER, MROWNERCONFIG: t.MROWNERCONFIG}
+	var provider []byte
+	if p := v.Runtime.Find(dstack.KeyProvider); len(p) > 0 {
+		provider = p[0]
+	}
+	return m.Aggregated(), m.System(provider)
 }
 
 func newTCB(r *dcap.Result) *tcbJSON {
