@@ -2,10 +2,12 @@ package dcap_test
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -215,6 +217,26 @@ func TestAttackAlteredQuote(t *testing.T) {
 	}
 }
 
+// TestSecondSignature: of every ECDSA signature anyone can make a second one, with n-s in place of s. A quote of other bytes
+// is the same statement: docs/LIMITATIONS.md says not to tell quotes apart by their bytes.
+func TestSecondSignature(t *testing.T) {
+	w := testpki.Default().Build()
+	const s = 48 + 584 + 4 + 32
+	b := bytes.Clone(w.Quote)
+	n := elliptic.P256().Params().N
+	new(big.Int).Sub(n, new(big.Int).SetBytes(b[s:s+32])).FillBytes(b[s : s+32])
+	if bytes.Equal(b, w.Quote) {
+		t.Fatal("nothing was altered")
+	}
+	if _, err := judgeWorld(t, w, b, w.Collateral()); err != nil {
+		t.Errorf("got %v", err)
+	}
+	new(big.Int).Add(n, big.NewInt(1)).FillBytes(b[s : s+32]) // above the order
+	if r, err := judgeWorld(t, w, b, w.Collateral()); err == nil || r.Check(dcap.QuoteSignature).Status != dcap.Fail {
+		t.Errorf("s above the order: %v", err)
+	}
+}
+
 // TestAttackSwappedCollateral puts genuine parts in wrong places.
 func TestAttackSwappedCollateral(t *testing.T) {
 	w := testpki.Default().Build()
@@ -310,6 +332,26 @@ func TestPCKExtension(t *testing.T) {
 		"OID of another arc":         bytes.Replace(good, []byte{0xF8, 0x4D, 0x01, 0x0D, 0x01, 0x04}, []byte{0xF8, 0x4D, 0x01, 0x0E, 0x01, 0x04}, 1),
 		"PCEID twice, FMSPC missing": bytes.Replace(good, []byte{0xF8, 0x4D, 0x01, 0x0D, 0x01, 0x04}, []byte{0xF8, 0x4D, 0x01, 0x0D, 0x01, 0x03}, 1),
 		"boolean of one":             bytes.Replace(good, []byte{0x01, 0x01, 0xFF}, []byte{0x01, 0x01, 0x01}, 1),
+		"FMSPC twice":                remade(t, good, func(e []asn1.RawValue) []asn1.RawValue { return append(e, e[3]) }),
+		"FMSPC twice, the first another": remade(t, good, func(e []asn1.RawValue) []asn1.RawValue {
+			other := asn1.RawValue{FullBytes: bytes.Replace(e[3].FullBytes, []byte{0xB0, 0xC0}, []byte{0xB0, 0xC1}, 1)}
+			return append([]asn1.RawValue{other}, e...)
+		}),
+		"OID that ends early": remade(t, good, func(e []asn1.RawValue) []asn1.RawValue {
+			return append(e, asn1.RawValue{FullBytes: []byte{0x30, 0x07, 0x06, 0x03, 0x2A, 0x86, 0x48, 0x05, 0x00}})
+		}),
+		"OID that goes on": remade(t, good, func(e []asn1.RawValue) []asn1.RawValue {
+			longer := bytes.Clone(e[3].FullBytes) // 30 len 06 len oid…: one number more, after the oid of the FMSPC
+			longer = slices.Insert(longer, 4+int(longer[3]), 1)
+			longer[1]++
+			longer[3]++
+			e[3] = asn1.RawValue{FullBytes: longer}
+			return e
+		}),
+		"configuration that is none": remade(t, good, func(e []asn1.RawValue) []asn1.RawValue {
+			e[6] = asn1.RawValue{FullBytes: bytes.Replace(e[6].FullBytes, []byte{0x0D, 0x01, 0x07, 0x02}, []byte{0x0D, 0x01, 0x08, 0x02}, 1)}
+			return e
+		}),
 	} {
 		if bytes.Equal(value, good) {
 			t.Fatalf("%s: nothing was altered", name)
@@ -330,6 +372,20 @@ func TestPCKExtension(t *testing.T) {
 	if r, err := judgeWorld(t, w, w.SignQuote(s.Quote), w.Collateral()); err == nil || !slices.Equal(fails(r), []dcap.CheckID{dcap.PCKExtension}) {
 		t.Errorf("without the extension: failed %v", fails(r))
 	}
+}
+
+// remade writes a SEQUENCE anew with its elements changed.
+func remade(t *testing.T, der []byte, change func([]asn1.RawValue) []asn1.RawValue) []byte {
+	t.Helper()
+	var elements []asn1.RawValue
+	if _, err := asn1.Unmarshal(der, &elements); err != nil {
+		t.Fatal(err)
+	}
+	out, err := asn1.Marshal(change(elements))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func fingerprint(b []byte) [32]byte { return sha256.Sum256(b) }

@@ -146,6 +146,8 @@ func (j *judge) crl(der []byte, issuer *x509.Certificate) (*x509.RevocationList,
 		return nil, err
 	}
 	switch {
+	case len(crl.Raw) != len(der): // which crypto/x509 passes over, and nobody signed
+		return nil, fmt.Errorf("ends at byte %d; %d bytes follow", len(crl.Raw), len(der)-len(crl.Raw))
 	case !bytes.Equal(crl.RawIssuer, issuer.RawSubject):
 		return nil, fmt.Errorf("is issued by %q, want %q", crl.Issuer.CommonName, issuer.Subject.CommonName)
 	case crl.SignatureAlgorithm != x509.ECDSAWithSHA256:

@@ -77,9 +77,6 @@ func parseMembers(r *strictjson.Reader, complete bool) (*Collateral, error) {
 	m.complete = false
 	c.PCKChain = m.chain("pck_certificate_chain")
 	r.End()
-	if err := r.Err(); err != nil {
-		return nil, err
-	}
 	if c.TCBInfo == nil && c.QEIdentity == nil {
 		r.Failf("tcb_info", bin.ErrUnsupported, "and qe_identity are both missing: this is no collateral")
 	}

@@ -84,11 +84,35 @@ func TestBundleRejects(t *testing.T) {
 		"array":         "[]",
 		"nothing in it": "{}",
 		"member twice":  strings.Replace(string(complete), "{", `{"tcb_info":"x",`, 1),
-		"too large":     strings.Repeat(" ", bin.MaxCollateral+1),
+		"too large":     string(complete) + strings.Repeat(" ", bin.MaxCollateral+1-len(complete)),
 	} {
 		if _, err := dcap.ParseCollateral([]byte(doc)); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// TestPartialCollateral: what dcap-qvl writes may lack members, whose checks then fail. One of the documents must be there.
+func TestPartialCollateral(t *testing.T) {
+	for _, tc := range []struct {
+		doc     string
+		tcb, qe bool
+	}{
+		{`{"tcb_info":"{}"}`, true, false}, {`{"qe_identity":"{}","pck_crl":null,"root_ca_crl":"","tcb_info":null}`, false, true},
+	} {
+		c, err := dcap.ParseCollateral([]byte(tc.doc))
+		if err != nil || (c.TCBInfo != nil) != tc.tcb || (c.QEIdentity != nil) != tc.qe || c.PCKCRL != nil || c.RootCRL != nil || c.TCBInfoChain != nil {
+			t.Errorf("%s: %+v, %v", tc.doc, c, err)
+		}
+	}
+	for _, doc := range []string{`{"pck_crl":"3080"}`, `{"tcb_info":null}`, `{"tcb_info_issuer_chain":""}`} {
+		if c, err := dcap.ParseCollateral([]byte(doc)); err == nil {
+			t.Errorf("%s: %+v", doc, c)
+		}
+	}
+	exact := `{"tcb_info":"{}"}` + strings.Repeat(" ", bin.MaxCollateral-len(`{"tcb_info":"{}"}`))
+	if _, err := dcap.ParseCollateral([]byte(exact)); err != nil {
+		t.Errorf("as large as may be: %v", err)
 	}
 }
 

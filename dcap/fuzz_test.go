@@ -1,7 +1,10 @@
 package dcap_test
 
 import (
+	"bytes"
+	"encoding/hex"
 	"errors"
+	"net/url"
 	"reflect"
 	"testing"
 
@@ -84,6 +87,29 @@ func FuzzPEM(f *testing.F) {
 		}
 		if der, err := dcap.ParseCRL(data); err == nil && len(der) == 0 {
 			t.Fatal("an empty list")
+		}
+	})
+}
+
+// FuzzResponses takes answers of Intel's service apart: what is taken for signed must stand in the answer, byte for byte.
+func FuzzResponses(f *testing.F) {
+	w := testpki.Default().Build()
+	sig := hex.EncodeToString(w.TCBInfoSig)
+	f.Add([]byte(`{"tcbInfo":`+string(w.TCBInfo)+`,"signature":"`+sig+`"}`), url.PathEscape(testpki.PEM(w.SigningChain)))
+	f.Add([]byte(`{"signature":"`+sig+`", "enclaveIdentity" : {} }`), "%2B+%")
+	f.Fuzz(func(t *testing.T, body []byte, header string) {
+		for _, parse := range []func([]byte) ([]byte, []byte, error){dcap.ParseTCBInfoResponse, dcap.ParseQEIdentityResponse} {
+			text, sig, err := parse(body)
+			var fe *bin.FormatError
+			switch {
+			case err != nil && (text != nil || sig != nil || !errors.As(err, &fe)):
+				t.Fatalf("got %q, %x, %v", text, sig, err)
+			case err == nil && (!bytes.Contains(body, text) || text[0] != '{' || len(sig) != 64):
+				t.Fatalf("took %q, %x out of %q", text, sig, body)
+			}
+		}
+		if chain, err := dcap.ParseChainHeader(header); (len(chain) == 0) != (err != nil) {
+			t.Fatalf("got %d certificates, %v", len(chain), err)
 		}
 	})
 }

@@ -141,6 +141,10 @@ var worlds = []struct {
 	{"module signed as its identity says, not as tdxModule", func(s *testpki.Scenario) {
 		s.Quote.TD.MRSIGNERSEAM[0], s.TCBInfo.Modules[1].MRSIGNER[0] = 1, 1
 	}, dcap.UpToDate, nil},
+	{"module of another signer at launch, of the right one now", func(s *testpki.Scenario) {
+		s.V5().Quote.TD.TEETCBSVN2[1] = 3
+		s.TCBInfo.Modules[1].MRSIGNER[0] = 1
+	}, dcap.NoStatus, []dcap.CheckID{dcap.ModuleMatch}},
 	{"module under debug", func(s *testpki.Scenario) { s.Quote.TD.SEAMAttributes[0] = 1 }, dcap.NoStatus, []dcap.CheckID{dcap.ModuleMatch}},
 	{"module under debug that the mask hides", func(s *testpki.Scenario) {
 		s.Quote.TD.SEAMAttributes[0], s.TCBInfo.Modules[1].Mask[0] = 1, 0
@@ -282,6 +286,27 @@ func TestComponentsNow(t *testing.T) {
 	}
 	if len(r.Current.Module.Advisories) == 0 || !slices.Equal(r.Advisories, r.Current.Module.Advisories) || !r.TCBDate.Equal(r.Current.Module.Date) {
 		t.Errorf("got advisories %v and date %v, want those of now, %v and %v", r.Advisories, r.TCBDate, r.Current.Module.Advisories, r.Current.Module.Date)
+	}
+}
+
+// TestTCBDate: the TCB's date is the earliest of its parts', whichever that is.
+func TestTCBDate(t *testing.T) {
+	const early, late = "2019-01-01", "2025-01-01"
+	for name, set := range map[string]func(s *testpki.Scenario, date string){
+		"platform": func(s *testpki.Scenario, date string) { s.TCBInfo.Levels[0].Date = date },
+		"module":   func(s *testpki.Scenario, date string) { s.TCBInfo.Modules[1].Levels[0].Date = date },
+		"QE":       func(s *testpki.Scenario, date string) { s.QEIdentity.Levels[0].Date = date },
+		"platform, no module": func(s *testpki.Scenario, date string) {
+			s.Quote.TD.TEETCBSVN = [16]byte{5, 0, 4}
+			s.TCBInfo.Levels[0].Date = date
+		},
+	} {
+		s := testpki.Default()
+		s.TCBInfo.Levels[0].Date, s.TCBInfo.Modules[1].Levels[0].Date, s.QEIdentity.Levels[0].Date = late, late, late
+		set(s, early)
+		if r, err := judge(t, s); err != nil || r.TCBDate.Format(time.DateOnly) != early {
+			t.Errorf("%s: date %v, want %s; %v", name, r.TCBDate, early, err)
+		}
 	}
 }
 

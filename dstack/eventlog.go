@@ -57,6 +57,12 @@ func ParseEventLog(data []byte) ([]mr.Event, error) {
 	return events, nil
 }
 
+// LooksLikeEventLog reports whether data begins as a log that ParseEventLog reads, and as no binary log does.
+func LooksLikeEventLog(data []byte) bool {
+	text := bytes.TrimLeft(data, " \t\r\n")
+	return len(text) > 0 && strings.IndexByte(`[{"`, text[0]) >= 0
+}
+
 func logError(off int, field string, category error, format string, args ...any) error {
 	return &bin.FormatError{Format: eventLogFormat, Off: int64(off), Field: field, Msg: fmt.Sprintf(format, args...), Err: category}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -199,5 +200,36 @@ func TestParseAppCompose(t *testing.T) {
 		if c, err := dstack.ParseAppCompose([]byte(bad)); err == nil {
 			t.Errorf("%.60s: got %+v, want an error", bad, c)
 		}
+	}
+}
+
+// TestAggregatedOfAgent compares mr_aggregated with what a real guest's agent said of itself; its MRCONFIGID was of version 1.
+func TestAggregatedOfAgent(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(fixtures.Truth(t, "quotes", "near-history", "dstack_tcb_info"), "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, f := range files {
+		var info struct {
+			Aggregated                       string `json:"mr_aggregated"`
+			ComposeHash                      string `json:"compose_hash"`
+			MRTD, RTMR0, RTMR1, RTMR2, RTMR3 mr.Digest
+		}
+		if err := json.Unmarshal(fixtures.Read(t, f), &info); err != nil || info.Aggregated == "" {
+			continue // of agents that do not say it, or that say it in another form
+		}
+		compose, err := hex.DecodeString(info.ComposeHash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := dstack.Measurement{Registers: mr.Values{info.MRTD, info.RTMR0, info.RTMR1, info.RTMR2, info.RTMR3}, MRCONFIGID: dstack.ConfigIDV1([32]byte(compose))}
+		if got := m.Aggregated(); hex.EncodeToString(got[:]) != info.Aggregated {
+			t.Errorf("%s: %x, the agent said %s", filepath.Base(f), got, info.Aggregated)
+		}
+		compared++
+	}
+	if compared == 0 {
+		t.Error("no agent says its mr_aggregated")
 	}
 }

@@ -265,10 +265,15 @@ func payloads(events []mr.Event, name string) [][]byte {
 // last event of a name, or looks at a log without its order, would believe them.
 func (r *Runtime) Imitations() []string {
 	var names []string
+	seen := map[string]bool{}
 	for i := range r.Application {
 		name := r.Application[i].Measured.What
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
 		first, _, _ := strings.Cut(name, ":") // a reading of what version 1 hashes
-		if slices.ContainsFunc(systemEvents, func(s systemEvent) bool { return strings.EqualFold(s.Name, first) }) && !slices.Contains(names, name) {
+		if slices.ContainsFunc(systemEvents, func(s systemEvent) bool { return strings.EqualFold(s.Name, first) }) {
 			names = append(names, name)
 		}
 	}

@@ -134,6 +134,18 @@ var attacks = []attack{
 		e[1].Data = variable("SecureBoot", "\x01")
 		return e
 	}), verify.LogData},
+	{"data of a boot event that says nothing, so that nothing follows from it", nil, editLog(func(e []mr.Event) []mr.Event {
+		e[1].Data = append(e[1].Data, 0)
+		return e
+	}), verify.LogData},
+	{"CCEL that ends early", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte{1, 0, 0, 0, 3, 0, 0, 0} }, verify.LogParse},
+	{"CCEL with an event of MRTD", func(w *world) { w.runtime = nil }, func(t *testing.T, k *kit) {
+		events, err := dstack.ParseEventLog(k.e.EventLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.e.EventLog = mr.ToLog(append(events, hashed(mr.MRTD, eventlog.EVSeparator, make([]byte, 4), nil))).AppendCCEL(nil)
+	}, verify.LogReplay},
 	{"member of the log twice", nil, func(t *testing.T, k *kit) {
 		replaceIn(t, &k.e.EventLog, `"event":"compose-hash"`, `"event":"app-id","event":"compose-hash"`)
 	}, verify.LogParse},
@@ -147,10 +159,33 @@ var attacks = []attack{
 	{"app-compose.json written anew with the same meaning", func(w *world) {
 		w.setRuntime(bytes.ReplaceAll(newWorldCompose(), []byte(","), []byte(", ")))
 	}, nil, verify.RTMR3ComposeHash},
+	{"another application that the policy knows beside the one that is given", func(w *world) { w.setRuntime(evil) }, func(_ *testing.T, k *kit) {
+		h := sha256.Sum256(evil)
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.ComposeHash, Payloads: [][]byte{goodHash(), h[:]}}}
+	}, verify.RTMR3ComposeHash},
+	{"compose-hash that the policy knows as an event of the application alone", func(w *world) { w.setRuntime(evil) }, func(_ *testing.T, k *kit) {
+		h := sha256.Sum256(evil)
+		k.x.AppCompose = nil
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.ComposeHash, Application: true, Payloads: [][]byte{h[:]}}}
+	}, verify.RTMR3ComposeHash},
 	{"app-compose.json with a member twice", nil, func(t *testing.T, k *kit) {
 		k.x.AppCompose = []byte(`{"docker_compose_file":"a","docker_compose_file":"b"}`)
 	}, verify.RTMR3ComposeHash},
 	{"app-id of another application", func(w *world) { w.runtime[1] = runtimeEvent(dstack.AppID, make([]byte, 20)) }, nil, verify.RTMR3AppID},
+	{"app-id of another application under a policy of other events", func(w *world) { w.runtime[1] = runtimeEvent(dstack.AppID, make([]byte, 20)) }, func(_ *testing.T, k *kit) {
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.ComposeHash, Payloads: [][]byte{goodHash()}}}
+	}, verify.RTMR3AppID},
+	{"app-id of another application under a policy of the application's own", func(w *world) { w.runtime[1] = runtimeEvent(dstack.AppID, make([]byte, 20)) }, func(_ *testing.T, k *kit) {
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.AppID, Application: true, Payloads: [][]byte{make([]byte, 20)}}}
+	}, verify.RTMR3AppID},
+	{"compose-hash that the policy knows as another event", func(w *world) {
+		w.image = sha256.Sum256(evil)
+		w.setRuntime(evil)
+	}, func(_ *testing.T, k *kit) {
+		h := sha256.Sum256(evil)
+		k.x.AppCompose = nil
+		k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.OSImageHash, Payloads: [][]byte{h[:]}}}
+	}, verify.RTMR3ComposeHash},
 	{"no application expected", nil, func(_ *testing.T, k *kit) { k.x.AppCompose = nil }, verify.RTMR3ComposeHash},
 	{"vm_config of another image", nil, func(_ *testing.T, k *kit) {
 		k.e.VMConfig = fmt.Appendf(nil, `{"os_image_hash":"%x"}`, sha256.Sum256([]byte("other")))
@@ -198,6 +233,11 @@ var attacks = []attack{
 	}, verify.ReportDataExact},
 	{"old nonce", nil, func(_ *testing.T, k *kit) { k.p.MaxNonceAge, k.x.NonceIssued = time.Minute, k.now.Add(-time.Hour) }, verify.NonceAge},
 	{"nonce from the future", nil, func(_ *testing.T, k *kit) { k.p.MaxNonceAge, k.x.NonceIssued = time.Minute, k.now.Add(time.Second) }, verify.NonceAge},
+	{"REPORTDATA of unknown age", nil, func(_ *testing.T, k *kit) {
+		var d [64]byte
+		copy(d[:], testNonce)
+		k.x.ReportData, k.x.Nonce, k.p.MaxNonceAge = &d, nil, time.Minute
+	}, verify.NonceAge},
 	{"nonce of unknown age", nil, func(_ *testing.T, k *kit) { k.p.MaxNonceAge = time.Minute }, verify.NonceAge},
 
 	// Registers.
@@ -215,6 +255,12 @@ var attacks = []attack{
 		k.x.Variants = []verify.Variant{other, b}
 	}, verify.RegistersVariant},
 	{"variant without a register", nil, func(_ *testing.T, k *kit) { delete(k.x.Variants[0].Registers, mr.RTMR2) }, verify.RegistersVariant},
+	{"variant without a register that is zero", func(w *world) { w.boot = w.boot[:7] }, func(t *testing.T, k *kit) {
+		if k.x.Variants[0].Registers[mr.RTMR2] != (mr.Digest{}) {
+			t.Fatal("RTMR2 is not zero")
+		}
+		delete(k.x.Variants[0].Registers, mr.RTMR2)
+	}, verify.RegistersVariant},
 	{"variant without registers", nil, func(_ *testing.T, k *kit) { k.x.Variants = []verify.Variant{{Name: "anything"}} }, verify.RegistersVariant},
 	{"nothing expected", nil, func(_ *testing.T, k *kit) { k.x.Variants = nil }, verify.RegistersVariant},
 	{"another RTMR3 than the variant's", nil, func(_ *testing.T, k *kit) { k.x.Variants[0].Registers[mr.RTMR3] = mr.Digest{1} }, verify.RegistersVariant},
@@ -251,6 +297,12 @@ var attacks = []attack{
 	{"QE rolled back by older collateral", nil, func(_ *testing.T, k *kit) { k.p.MinQEEvaluation = 21 }, verify.TCBEvaluation},
 	{"TCB of an old date", nil, func(_ *testing.T, k *kit) { k.p.MinTCBDate = time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC) }, verify.TCBDate},
 	{"collateral older than the policy bears", nil, func(_ *testing.T, k *kit) { k.p.MaxCollateralAge = 24 * time.Hour }, verify.CollateralAge},
+	{"TCB info older than the policy bears, beside a new QE identity", func(w *world) {
+		w.scenario.QEIdentity.IssueDate = testpki.Now.Add(-time.Hour)
+	}, func(_ *testing.T, k *kit) { k.p.MaxCollateralAge = 24 * time.Hour }, verify.CollateralAge},
+	{"QE identity older than the policy bears, beside a new TCB info", func(w *world) {
+		w.scenario.TCBInfo.IssueDate = testpki.Now.Add(-time.Hour)
+	}, func(_ *testing.T, k *kit) { k.p.MaxCollateralAge = 24 * time.Hour }, verify.CollateralAge},
 	{"member of the collateral twice", nil, func(t *testing.T, k *kit) {
 		replaceIn(t, &k.e.Collateral, `{"`, `{"tcb_info":"x","`)
 	}, verify.CollateralParse},
@@ -328,6 +380,12 @@ var attacks = []attack{
 		text, _ := json.Marshal(string(noKeys()))
 		k.e.VMConfig = []byte(`{"mr_config":` + string(text) + `}`)
 	}, verify.TDConfigID},
+	{"another application under a policy that waives registers", func(w *world) { w.setRuntime(evil) }, func(_ *testing.T, k *kit) {
+		k.p.Unsafe = []verify.CheckID{verify.GroupRegisters}
+	}, verify.RTMR3ComposeHash},
+	{"no log of the application under a policy that waives registers", nil, func(_ *testing.T, k *kit) {
+		k.p.Unsafe, k.e.EventLog = []verify.CheckID{verify.GroupRegisters}, nil
+	}, verify.RTMR3ComposeHash},
 	{"signature waived", func(w *world) { w.nonce = testNonce }, func(_ *testing.T, k *kit) {
 		k.p.Unsafe = []verify.CheckID{dcap.QuoteSignature, dcap.PCKChain, dcap.QEReportSignature, dcap.QEBinding, "quote", ""}
 		k.e.Quote[100] ^= 1

@@ -1,10 +1,13 @@
 package verify_test
 
 import (
+	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/tdxkit/tdxkit/eventlog"
 	"github.com/tdxkit/tdxkit/fixtures"
 	"github.com/tdxkit/tdxkit/internal/testpki"
 	"github.com/tdxkit/tdxkit/mr"
@@ -69,4 +72,88 @@ func TestLogData(t *testing.T) {
 		}
 	})
 	t.Logf("%d logs", logs)
+}
+
+// TestFlipCCEL turns one bit in bytes of a CCEL. What is accepted must lie in what the log tells of an event beside
+// register and digest, or in the header's description of the platform: nothing there is believed by another check. Only
+// some bytes are changed, unless TDXKIT_FLIPS is set.
+func TestFlipCCEL(t *testing.T) {
+	step := 7
+	if os.Getenv("TDXKIT_FLIPS") != "" {
+		step = 1
+	}
+	log := fixtures.File(t, "eventlog", "dstack.bin.zst")
+	parsed, err := eventlog.Parse(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = log[:len(log)-parsed.Padding+16] // of the fill a little is enough
+	values, err := mr.Replay(mustEvents(t, log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := testpki.Default()
+	for i := range s.Quote.TD.RTMR {
+		s.Quote.TD.RTMR[i] = values[mr.RTMR0+mr.Register(i)]
+	}
+	quote := s.Build().Quote
+	told := map[string]int{}
+	n := 0
+	for i := 0; i < len(log); i += step {
+		for _, bit := range []int{i / step % 8, 7} {
+			altered := bytes.Clone(log)
+			altered[i] ^= 1 << bit
+			n++
+			v := verify.Judge(nil, nil, &verify.Evidence{Quote: quote, EventLog: altered}, testpki.Now)
+			for _, id := range []verify.CheckID{verify.LogParse, verify.LogReplay, verify.LogData} {
+				if v.Check(id).Status != verify.Pass {
+					altered = nil
+				}
+			}
+			if altered == nil {
+				continue
+			}
+			place := placeIn(parsed, int64(i))
+			told[place]++
+			if place != "header" && place != "type" && place != "data" {
+				t.Errorf("bit %d of byte 0x%x, in the %s, is turned and accepted", bit, i, place)
+			}
+		}
+	}
+	t.Logf("%d bits turned, of which %v are without meaning; the others are refused", n, told)
+}
+
+func mustEvents(t *testing.T, log []byte) []mr.Event {
+	t.Helper()
+	events, err := verify.ParseLog(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+// placeIn names the part of a log with one digest a record in which an offset lies.
+func placeIn(l *eventlog.Log, off int64) string {
+	for i := len(l.Events) - 1; i >= 0; i-- {
+		e := &l.Events[i]
+		switch n := off - e.Off; {
+		case n < 0:
+			continue
+		case n < 4:
+			return "register"
+		case n < 8:
+			return "type"
+		case n < 14:
+			return "list of digests"
+		case n < 62:
+			return "digest"
+		case n < 66:
+			return "size"
+		case n < 66+int64(len(e.Data)):
+			return "data"
+		default:
+			return "fill"
+		}
+	}
+	return "header"
 }

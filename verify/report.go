@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/tdxkit/tdxkit/dcap"
+	"github.com/tdxkit/tdxkit/dstack"
 	"github.com/tdxkit/tdxkit/mr"
 )
 
@@ -72,6 +73,8 @@ type runtimeJSON struct {
 	InstanceID  string          `json:"instance_id"`
 	KeyProvider keyProviderJSON `json:"key_provider"`
 	OSImageHash string          `json:"os_image_hash,omitempty"`
+	Aggregated  string          `json:"mr_aggregated"` // what dstack's contracts and KMS know the guest by
+	System      string          `json:"mr_system"`
 	Application []eventJSON     `json:"application"`
 }
 
@@ -104,10 +107,12 @@ func (v *Verdict) MarshalJSON() ([]byte, error) {
 			MRCONFIGID: hex.EncodeToString(t.MRCONFIGID[:]), MROWNER: hex.EncodeToString(t.MROWNER[:]), MROWNERCONFIG: hex.EncodeToString(t.MROWNERCONFIG[:]),
 		}
 	}
-	if r := v.Runtime; r != nil {
+	if r := v.Runtime; r != nil && v.Quote != nil {
 		d.Runtime = &runtimeJSON{AppID: hex.EncodeToString(r.AppID[:]), ComposeHash: hex.EncodeToString(r.ComposeHash[:]),
 			InstanceID: hex.EncodeToString(r.InstanceID), KeyProvider: keyProviderJSON(r.KeyProvider), OSImageHash: hex.EncodeToString(r.OSImageHash),
 			Application: []eventJSON{}}
+		aggregated, system := v.identities()
+		d.Runtime.Aggregated, d.Runtime.System = hex.EncodeToString(aggregated[:]), hex.EncodeToString(system[:])
 		for i := range r.Application {
 			e := &r.Application[i]
 			d.Runtime.Application = append(d.Runtime.Application, eventJSON{e.Measured.What, hex.EncodeToString(e.Data)})
@@ -118,6 +123,17 @@ func (v *Verdict) MarshalJSON() ([]byte, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(d)
 	return bytes.TrimSpace(b.Bytes()), err
+}
+
+// identities returns the values by which dstack's contracts and KMS know a guest. They need its quote and its events.
+func (v *Verdict) identities() (aggregated, system [32]byte) {
+	t := &v.Quote.TD
+	m := dstack.Measurement{Registers: v.Registers, MRCONFIGID: t.MRCONFIGID, MROWNER: t.MROWNER, MROWNERCONFIG: t.MROWNERCONFIG}
+	var provider []byte
+	if p := v.Runtime.Find(dstack.KeyProvider); len(p) > 0 {
+		provider = p[0]
+	}
+	return m.Aggregated(), m.System(provider)
 }
 
 func newTCB(r *dcap.Result) *tcbJSON {
@@ -168,7 +184,7 @@ func (v *Verdict) AppendText(b []byte) []byte {
 		b = fmt.Appendf(b, "\n%s %s: %s\n", strings.ToUpper(c.Status.String()), c.ID, c.What)
 		for _, l := range []struct{ what, text string }{{"want", c.Want}, {"got ", c.Got}, {"why ", c.Why}} {
 			if l.text != "" {
-				b = fmt.Appendf(b, "  %s %s\n", l.what, clean(l.text))
+				b = fmt.Appendf(b, "  %s %s\n", l.what, clean(bounded(l.text)))
 			}
 		}
 	}
@@ -214,6 +230,17 @@ func short(s string) string {
 	return s
 }
 
+// longestText is the number of bytes of a text in a report for people: evidence can hold payloads of megabytes. JSON has all.
+const longestText = 4 << 10
+
+// bounded cuts a text that is longer than longestText.
+func bounded(s string) string {
+	if len(s) <= longestText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:longestText], "") + fmt.Sprintf("… (%d bytes)", len(s))
+}
+
 // clean keeps a text on one line, and in the order of its letters: evidence can put anything into it.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -236,7 +263,7 @@ func (v *Verdict) AppendMarkdown(b []byte) []byte {
 	}
 	b = append(b, "\n| check | status | want | got | why |\n|---|---|---|---|---|\n"...)
 	for _, c := range v.Checks {
-		b = fmt.Appendf(b, "| %s | %s | %s | %s | %s |\n", cell(string(c.ID)), cell(c.mark()), cell(c.Want), cell(c.Got), cell(c.Why))
+		b = fmt.Appendf(b, "| %s | %s | %s | %s | %s |\n", cell(string(c.ID)), cell(c.mark()), cell(bounded(c.Want)), cell(bounded(c.Got)), cell(bounded(c.Why)))
 	}
 	return b
 }
@@ -257,7 +284,7 @@ func cell(s string) string {
 			b.WriteRune(r)
 		}
 	}
-	return b.String()
+	return strings.NewReplacer("://", "\\://", "www.", "www\\.").Replace(b.String()) // which become links of themselves
 }
 
 type suiteXML struct {
@@ -296,9 +323,9 @@ func (v *Verdict) AppendJUnit(b []byte) ([]byte, error) {
 		s.Cases = append(s.Cases, caseXML{"tdxkit.verify", name, failure, skipped})
 	}
 	for _, c := range v.Checks {
-		message := c.Why
+		message := bounded(c.Why)
 		if c.Want != "" {
-			message = strings.TrimPrefix(fmt.Sprintf("%s: want %s, got %s", c.Why, c.Want, c.Got), ": ")
+			message = strings.TrimPrefix(fmt.Sprintf("%s: want %s, got %s", message, bounded(c.Want), bounded(c.Got)), ": ")
 		}
 		switch text := (&textXML{clean(message)}); {
 		case c.Required && c.Status != Pass:

@@ -36,8 +36,7 @@ func (j *judge) logParse() finding {
 
 // ParseLog reads an event log of either kind, a CCEL or a dstack event log as JSON, by how it begins.
 func ParseLog(data []byte) ([]mr.Event, error) {
-	text := bytes.TrimLeft(data, " \t\r\n")
-	if len(text) > 0 && strings.IndexByte(`[{"`, text[0]) >= 0 {
+	if dstack.LooksLikeEventLog(data) {
 		return dstack.ParseEventLog(data)
 	}
 	l, err := eventlog.Parse(data)
@@ -74,8 +73,12 @@ func (j *judge) logData() finding {
 		if len(e.Data) == 0 || e.Type == dstack.RuntimeEvent {
 			continue // stripped, or recomputed when it was read
 		}
-		digest, ok := eventlog.Recompute(eventlog.Event{Type: e.Type, Data: e.Data})
+		logged := eventlog.Event{Type: e.Type, Data: e.Data}
+		digest, ok := eventlog.Recompute(logged)
 		if !ok {
+			if _, err := eventlog.Decode(logged); err != nil { // or data could be spoilt to escape the comparison
+				return failed(fmt.Sprintf("event %d (%v, %v) has data that is none of its type", i, e.Register, e.Type))
+			}
 			continue
 		}
 		if digest != e.Measured.Digest {
@@ -279,7 +282,12 @@ func (j *judge) rtmr3Required() finding {
 
 func (j *judge) rtmr3Application() finding {
 	if names := j.v.Runtime.Imitations(); names != nil {
-		return failed(fmt.Sprintf("the application extends RTMR3 with %q, which other readers could take for the system's", names))
+		const most = 4
+		more := ""
+		if len(names) > most {
+			names, more = names[:most], fmt.Sprintf(" and %d more", len(names)-most)
+		}
+		return failed(fmt.Sprintf("the application extends RTMR3 with %.60q%s, which other readers could take for the system's", names, more))
 	}
 	return passed("")
 }

@@ -150,6 +150,10 @@ func Judge(p *Policy, x *Expectation, e *Evidence, now time.Time) *Verdict {
 	if x.Nonce != nil {
 		delete(j.waived, ReportDataBinding) // a nonce that is given must hold
 	}
+	if x.AppCompose != nil {
+		delete(j.waived, RTMR3Events) // and so must an application
+		delete(j.waived, RTMR3ComposeHash)
+	}
 	for i := range before {
 		j.run(&before[i])
 	}

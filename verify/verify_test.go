@@ -46,6 +46,18 @@ func TestJudgeAccepts(t *testing.T) {
 		{"event of the application", nil, func(k *kit) {
 			k.p.RequiredEvents = []verify.RequiredEvent{{Name: "app-started", Application: true, Payloads: [][]byte{[]byte("yes")}}}
 		}, verify.RTMR3Required},
+		{"events of the policy beside RTMR3 as an expected value", nil, func(k *kit) {
+			k.x.Variants[0].Registers[mr.RTMR3] = rtmr3(k)
+			k.x.AppCompose = nil
+			k.p.RequiredEvents = []verify.RequiredEvent{{Name: dstack.ComposeHash, Payloads: [][]byte{goodHash()}}}
+		}, verify.RTMR3Required},
+		{"MRCONFIGID of version 2", func(w *world) {
+			w.scenario.Quote.TD.MRCONFIGID = dstack.ConfigIDV2([32]byte(goodHash()), [20]byte(goodHash()[:20]), dstack.KeysKMS, []byte{0x30, 0x59})
+		}, nil, verify.TDConfigID},
+		{"MRCONFIGID of version 3", func(w *world) { w.scenario.Quote.TD.MRCONFIGID = dstack.ConfigIDV3(kmsKeys()) }, func(k *kit) {
+			text, _ := json.Marshal(string(kmsKeys()))
+			k.e.VMConfig = []byte(`{"mr_config":` + string(text) + `}`)
+		}, verify.TDConfigID},
 		{"second variant", nil, func(k *kit) {
 			k.x.Variants = append([]verify.Variant{{Name: "a", Registers: map[mr.Register]mr.Digest{mr.MRTD: {1}}}}, k.x.Variants...)
 		}, verify.RegistersVariant},
@@ -102,6 +114,86 @@ func TestJudgeAccepts(t *testing.T) {
 				t.Errorf("%s is %+v", tc.want, v.Check(tc.want))
 			}
 		})
+	}
+}
+
+// TestRuntimeVersion2 judges a guest whose events hash their canonical JSON, and logs that tell of them as of others.
+func TestRuntimeVersion2(t *testing.T) {
+	w := newWorld()
+	type entry struct {
+		IMR      int    `json:"imr"`
+		Type     uint32 `json:"event_type"`
+		Digest   string `json:"digest"`
+		Event    string `json:"event"`
+		Payload  string `json:"event_payload"`
+		Version  int    `json:"version,omitempty"`
+		Preimage string `json:"preimage,omitempty"`
+	}
+	var log []entry
+	if err := json.Unmarshal(logJSON(w.boot), &log); err != nil {
+		t.Fatal(err)
+	}
+	for i := range w.runtime {
+		e := &w.runtime[i]
+		e.Measured.Bytes = fmt.Appendf(nil, `{"name":%q,"payload":"%x","type":134217729}`, e.Measured.What, e.Data)
+		e.Measured.Digest = mr.Sum(e.Measured.Bytes)
+		log = append(log, entry{3, uint32(e.Type), "", e.Measured.What, hex.EncodeToString(e.Data), 2, hex.EncodeToString(e.Measured.Bytes)})
+	}
+	k := w.build(t)
+	show := func(change func(*entry)) *verify.Verdict {
+		shown := slices.Clone(log)
+		for i := range shown {
+			if shown[i].Event == dstack.ComposeHash {
+				change(&shown[i])
+			}
+		}
+		k.e.EventLog, _ = json.Marshal(shown)
+		return k.judge()
+	}
+	if v := show(func(*entry) {}); !v.Accepted() || hex.EncodeToString(v.Runtime.ComposeHash[:]) != hex.EncodeToString(goodHash()) {
+		t.Fatalf("rejected: %+v", v.Failed())
+	}
+	for name, tc := range map[string]struct {
+		change func(*entry)
+		want   verify.CheckID
+	}{
+		"as of version 1":                   {func(e *entry) { e.Version, e.Preimage = 0, "" }, verify.LogReplay},
+		"as of version 3":                   {func(e *entry) { e.Version = 3 }, verify.LogParse},
+		"without its preimage":              {func(e *entry) { e.Preimage = "" }, verify.LogParse},
+		"payload other than the preimage's": {func(e *entry) { e.Payload = strings.Repeat("00", 32) }, verify.LogParse},
+		"preimage with a space": {func(e *entry) {
+			e.Preimage = hex.EncodeToString(fmt.Appendf(nil, `{"name": "compose-hash","payload":"%s","type":134217729}`, e.Payload))
+		}, verify.LogParse},
+		"payload and preimage of another": {func(e *entry) {
+			e.Payload = strings.Repeat("00", 32)
+			e.Preimage = hex.EncodeToString(fmt.Appendf(nil, `{"name":"compose-hash","payload":"%s","type":134217729}`, e.Payload))
+		}, verify.LogReplay},
+	} {
+		if v := show(tc.change); v.Accepted() || v.Check(tc.want).Status != verify.Fail {
+			t.Errorf("%s: %s is %+v", name, tc.want, v.Check(tc.want))
+		}
+	}
+}
+
+// kmsKeys is a configuration document of the expected application with keys from a KMS.
+func kmsKeys() []byte {
+	return []byte(`{"compose_hash":"` + hex.EncodeToString(goodHash()) + `","key_provider":"kms","key_provider_id":"3059"}`)
+}
+
+// TestConfigIDWithoutLog: MRCONFIGID of version 1 commits to the application whether or not a log tells of it. That does not
+// replace the log.
+func TestConfigIDWithoutLog(t *testing.T) {
+	k := newWorld().build(t)
+	k.e.EventLog = nil
+	for name, tc := range map[string]struct {
+		compose []byte
+		want    verify.Status
+	}{"the application": {newWorldCompose(), verify.Pass}, "another": {evil, verify.Fail}, "none": {nil, verify.Fail}} {
+		k.x.AppCompose = tc.compose
+		v := k.judge()
+		if c := v.Check(verify.TDConfigID); c.Status != tc.want || v.Accepted() {
+			t.Errorf("%s: td.mrconfigid is %v, accepted %v", name, c.Status, v.Accepted())
+		}
 	}
 }
 
@@ -181,7 +273,7 @@ func TestDocs(t *testing.T) {
 func TestReports(t *testing.T) {
 	k := newWorld().build(t)
 	good := k.judge()
-	k.x.Variants[0].Name = "<b>|`x`\x1b[31m\n# x"
+	k.x.Variants[0].Name = "<b>|`x`\x1b[31m\n# x https://evil.example www.evil.example"
 	k.x.Nonce = bytes.Repeat([]byte{1}, 32)
 	k.p.Unsafe = []verify.CheckID{dcap.TDDebug}
 	bad := k.judge()
@@ -200,7 +292,7 @@ func TestReports(t *testing.T) {
 			}
 		}
 		md := string(tc.v.AppendMarkdown(nil))
-		if !strings.HasPrefix(md, "## "+tc.word+"\n") || strings.Contains(md, "<b>") || strings.Contains(md, "\n# ") || strings.Count(md, "\n| ") != len(tc.v.Checks)+1 {
+		if !strings.HasPrefix(md, "## "+tc.word+"\n") || strings.Contains(md, "<b>") || strings.Contains(md, "https://") || strings.Contains(md, "www.") || strings.Contains(md, "\n# ") || strings.Count(md, "\n| ") != len(tc.v.Checks)+1 {
 			t.Errorf("%s: Markdown is\n%s", name, md)
 		}
 		var doc struct {
@@ -249,6 +341,33 @@ func TestReports(t *testing.T) {
 	}
 	if w := bad.Check(dcap.TDDebug); !w.Waived || w.Required {
 		t.Errorf("the waived check is %+v", w)
+	}
+}
+
+// TestReportsAreBounded: whoever fills a log with names and payloads fills no report for people.
+func TestReportsAreBounded(t *testing.T) {
+	w := newWorld()
+	for i := range 5000 {
+		w.runtime = dstack.AppendRuntimeEvent(w.runtime, fmt.Sprintf("%s:%d", dstack.ComposeHash, i), nil)
+	}
+	w.runtime = dstack.AppendRuntimeEvent(w.runtime, "big", bytes.Repeat([]byte{0x5a}, 1<<20))
+	k := w.build(t)
+	k.p.RequiredEvents = []verify.RequiredEvent{{Name: "big", Application: true, Payloads: [][]byte{{1}}}}
+	v := k.judge()
+	if c := v.Check(verify.RTMR3Application); c.Status != verify.Fail || !strings.Contains(c.Why, `"compose-hash:0"`) || !strings.Contains(c.Why, "and 4996 more") {
+		t.Errorf("%+v", c)
+	}
+	if c := v.Check(verify.RTMR3Required); c.Status != verify.Fail || len(c.Got) != 2<<20 {
+		t.Errorf("rtmr3.required is %v with %d bytes", c.Status, len(c.Got))
+	}
+	junit, err := v.AppendJUnit(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, report := range map[string][]byte{"text": v.AppendText(nil), "markdown": v.AppendMarkdown(nil), "junit": junit} {
+		if len(report) > 64<<10 || !bytes.Contains(report, []byte("… (2097152 bytes)")) {
+			t.Errorf("%s has %d bytes", name, len(report))
+		}
 	}
 }
 

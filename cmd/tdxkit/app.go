@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 )
@@ -40,11 +41,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // oneLine keeps a message on one line of printable text, whatever a file's name or content put into it.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if unseen(r) {
 			return '?'
 		}
 		return r
 	}, strings.TrimSpace(s))
+}
+
+// unseen reports whether r is no letter to be seen but moves the cursor, ends a line or turns the order of letters round.
+func unseen(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r)
 }
 
 // newApp returns the command line's definition. It shares nothing with another one.
@@ -61,7 +67,7 @@ func newApp(t *terminal) *cli.App {
 		OnUsageError:              flagError,
 		Action:                    noVerb,
 		Commands: []*cli.Command{
-			measureCommand(t), inspectCommand(t), acpiCommand(t), replayCommand(), dstackMRCommand(t),
+			measureCommand(t), inspectCommand(t), acpiCommand(t), replayCommand(), verifyRTMR3Command(), dstackMRCommand(t),
 			verifyCommand(t), explainCommand(t), composeHashCommand(), reportDataCommand(), nonceCommand(), collateralCommand(),
 			manifestCommand(t),
 		},
@@ -79,7 +85,7 @@ func prepare(c *cli.Command) {
 	if len(c.Subcommands) > 0 && c.Action == nil {
 		c.Action = noVerb
 	}
-	if action := c.Action; len(c.Subcommands) == 0 && c.Name != dstackMRName {
+	if action := c.Action; action != nil && c.Name != dstackMRName { // whose flags are another tool's
 		c.Action = func(ctx *cli.Context) error {
 			if err := noEmptyFlag(ctx); err != nil {
 				return err
@@ -92,15 +98,13 @@ func prepare(c *cli.Command) {
 	}
 }
 
-// mayBeEmpty are the flags that say something where they have no text: that there is none.
-var mayBeEmpty = []string{"cmdline", "text"}
-
 // noEmptyFlag refuses a flag that is given without a value: in a script that is a variable nobody set, and what it would
 // have asked for, such as a policy or the memory of serial numbers, would silently not be asked.
+// An empty command line is one.
 func noEmptyFlag(c *cli.Context) error {
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
-		if !c.IsSet(name) || slices.Contains(mayBeEmpty, name) {
+		if !c.IsSet(name) || name == "cmdline" {
 			continue
 		}
 		var values []string

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -193,9 +192,9 @@ func platformOf(c *cli.Context) (fmspc, ca string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	pck := pckOf(q)
-	if pck == nil {
-		return "", "", inFile(c.String("quote"), roleOther, errors.New("the quote brings no PCK certificate that leads to Intel's root: give --fmspc"))
+	id, ca, err := dcap.UntrustedPlatform(q)
+	if err != nil {
+		err = inFile(c.String("quote"), roleOther, fmt.Errorf("%w; --fmspc and --ca name the platform", err))
 	}
-	return pck.FMSPC, pck.CA, nil
+	return hex.EncodeToString(id[:]), ca, err
 }

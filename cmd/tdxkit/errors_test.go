@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/tdxkit/tdxkit/dstack"
@@ -63,9 +65,26 @@ func TestSplitHint(t *testing.T) {
 func TestOneLine(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain": "plain", " a\nb\r\x1b[2Jc\x7f ": "a?b??[2Jc?", "\u009b2J": "?2J", "größe": "größe",
+		"a\u202efdp.exe": "a?fdp.exe", "a\u2028b\u200b\u2066": "a?b??",
 	} {
 		if got := oneLine(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
+	}
+}
+
+// TestMarshalOnATerminal checks that JSON of hostile strings moves no cursor either, and still says the same.
+func TestMarshalOnATerminal(t *testing.T) {
+	hostile := "\x1b[2J\u009b2J\x7f\u202e\u2028\U000e0041 größe <&>"
+	b, err := marshal(map[string]string{hostile: hostile}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := strings.ReplaceAll(string(b), "\n", ""); s != oneLine(s) {
+		t.Errorf("%q has what a terminal acts on", b)
+	}
+	var got map[string]string
+	if err := json.Unmarshal(b, &got); err != nil || got[hostile] != hostile {
+		t.Errorf("%s is read as %q, %v", b, got, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,12 +166,32 @@ func readExpect(list []string) ([]verify.Variant, error) {
 
 // sourceGiven reports whether flags or arguments say what is to be predicted. A vm_config alone is evidence.
 func sourceGiven(c *cli.Context) bool {
-	for _, name := range []string{"qemu-args", "metadata", "image", "firmware"} {
+	for _, name := range []string{"qemu-args", "libvirt-xml", "metadata", "image", "firmware"} {
 		if c.IsSet(name) {
 			return true
 		}
 	}
 	return c.NArg() > 0
+}
+
+// noIdleFlags refuses flags that would say nothing: those of a prediction where nothing is predicted, and those of manifests
+// without one. Whoever gives --kernel expects it to be compared.
+func noIdleFlags(c *cli.Context) error {
+	for _, set := range []struct {
+		flags []cli.Flag
+		idle  bool
+		hint  string
+	}{
+		{slices.Concat(sourceFlags(), hostFlags(), []cli.Flag{&cli.StringFlag{Name: "edk2"}}), !sourceGiven(c), "a prediction takes --image, --metadata, --libvirt-xml, --qemu-args, --firmware or QEMU's command line after --"},
+		{manifestFlags(), !c.IsSet("manifest"), "it goes with --manifest"},
+	} {
+		for _, f := range set.flags {
+			if name := f.Names()[0]; set.idle && c.IsSet(name) && name != "vm-config" { // which is evidence, too
+				return usage("--"+name+" is given, and nothing to use it for", set.hint)
+			}
+		}
+	}
+	return nil
 }
 
 // A prediction is what a source leads to.

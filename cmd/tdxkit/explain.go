@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -36,6 +37,7 @@ func explainCommand(t *terminal) *cli.Command {
 type explainJSON struct {
 	Schema   string        `json:"schema"`
 	Variant  string        `json:"variant,omitempty"`
+	Compared []mr.Register `json:"compared"` // what is not among these was not looked at
 	Findings []findingJSON `json:"findings"`
 }
 
@@ -63,6 +65,9 @@ func explainEvidence(c *cli.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
+	if err := noIdleFlags(c); err != nil {
+		return err
+	}
 	got, err := observe(c)
 	if err != nil {
 		return err
@@ -73,7 +78,11 @@ func explainEvidence(c *cli.Context, t *terminal) error {
 	}
 	v := explainJSON{Schema: "tdxkit.explain/v1", Findings: []findingJSON{}}
 	best := nearest(want, got)
-	v.Variant = best.Name
+	v.Variant, v.Compared = best.Name, compared(best, got)
+	if len(v.Compared) == 0 {
+		return &inputError{msg: fmt.Sprintf("nothing can be compared: the evidence tells %s, and none of them is expected", registerNames(got.known)),
+			hint: "a log tells rtmr0 to rtmr3, a quote all registers"}
+	}
 	var findings []explain.Finding
 	if got.events != nil && best.Events != nil {
 		findings = explain.Events(inRegisters(best.Events, best.Registers), inRegisters(got.events, best.Registers))
@@ -104,7 +113,7 @@ func explainEvidence(c *cli.Context, t *terminal) error {
 
 func printFindings(p *printer, v explainJSON) {
 	if len(v.Findings) == 0 {
-		p.printf("no difference\n")
+		p.printf("no difference in %s\n", registerNames(v.Compared))
 	}
 	for _, f := range v.Findings {
 		p.printf("%s  %s\n", p.bold(f.Register.String()), oneLine(f.Text))
@@ -225,6 +234,25 @@ func nearest(list []verify.Variant, got *observed) verify.Variant {
 		}
 	}
 	return best
+}
+
+// compared returns the registers that are expected and that the evidence tells.
+func compared(v verify.Variant, got *observed) []mr.Register {
+	var list []mr.Register
+	for _, r := range got.known {
+		if _, ok := v.Registers[r]; ok {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+func registerNames(list []mr.Register) string {
+	var names []string
+	for _, r := range list {
+		names = append(names, r.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 // inRegisters returns the events of registers that are expected: what is not known of the others is no difference.

@@ -19,7 +19,7 @@ func inspectCommand(t *terminal) *cli.Command {
 			inspectKind("image", "a dstack image folder, held to its sha256sum.txt", "dstack-0.5.8", inspectImage),
 			inspectKind("acpi", "ACPI tables, a table loader or a root pointer as QEMU hands them over", "tables.bin", inspectACPI),
 			inspectKind("smbios", "an SMBIOS structure table", "smbios.bin", inspectSMBIOS),
-			inspectKind("eventlog", "a TCG crypto-agile event log (CCEL)", "/sys/firmware/acpi/tables/data/CCEL", inspectEventLog),
+			inspectKind("eventlog", "a TCG crypto-agile event log (CCEL), or a dstack guest's as JSON", "/sys/firmware/acpi/tables/data/CCEL", inspectEventLog),
 			inspectKind("quote", "every field of a quote, and the platform that made it; nothing is verified", "quote.json", inspectQuote),
 			inspectKind("collateral", "TCB levels, module and QE identities, dates; nothing is verified", "collateral.json", inspectCollateral),
 		},

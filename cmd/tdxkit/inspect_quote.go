@@ -121,6 +121,14 @@ type collateralJSON struct {
 	RootCRL    int          `json:"root_crl_bytes"`
 	PCKCRL     int          `json:"pck_crl_bytes"`
 	PCKChain   bool         `json:"pck_chain"`
+	CA         string       `json:"ca,omitempty"` // whose PCK list it is: platform or processor
+	Validity   []spanOfTime `json:"validity"`     // of every document, list and certificate
+}
+
+type spanOfTime struct {
+	What      string    `json:"what"`
+	NotBefore time.Time `json:"not_before"`
+	NotAfter  time.Time `json:"not_after"`
 }
 
 type tcbInfoJSON struct {
@@ -162,20 +170,19 @@ func inspectCollateral(p *printer, path string) error {
 	if err != nil {
 		return inFile(path, roleOther, err)
 	}
-	v := &collateralJSON{Schema: "tdxkit.inspect.collateral/v1", File: path, RootCRL: len(c.RootCRL), PCKCRL: len(c.PCKCRL), PCKChain: len(c.PCKChain) > 0}
-	if c.TCBInfo != nil {
-		t, err := dcap.ParseTCBInfo(c.TCBInfo)
-		if err != nil {
-			return inFile(path, roleOther, err)
-		}
+	in, err := c.UntrustedContents()
+	if err != nil {
+		return inFile(path, roleOther, err)
+	}
+	v := &collateralJSON{Schema: "tdxkit.inspect.collateral/v1", File: path, RootCRL: len(c.RootCRL), PCKCRL: len(c.PCKCRL), PCKChain: len(c.PCKChain) > 0, CA: in.CA}
+	if t := in.TCBInfo; t != nil {
 		v.TCBInfo = newTCBInfo(t)
 	}
-	if c.QEIdentity != nil {
-		q, err := dcap.ParseQEIdentity(c.QEIdentity)
-		if err != nil {
-			return inFile(path, roleOther, err)
-		}
+	if q := in.QEIdentity; q != nil {
 		v.QEIdentity = &qeJSON{Evaluation: q.EvaluationDataNumber, Issued: q.IssueDate, NextUpdate: q.NextUpdate, MRSIGNER: hex.EncodeToString(q.MRSIGNER[:]), Levels: svnLevels(q.Levels)}
+	}
+	for _, span := range in.Validity {
+		v.Validity = append(v.Validity, spanOfTime{span.What, span.NotBefore.UTC(), span.NotAfter.UTC()})
 	}
 	return p.result(v, func() { v.print(p) })
 }
@@ -219,5 +226,10 @@ func (v *collateralJSON) print(p *printer) {
 		p.printf("QE identity: evaluation %d, issued %s, next update %s, MRSIGNER %s\n", q.Evaluation, q.Issued.Format(time.RFC3339), q.NextUpdate.Format(time.RFC3339), q.MRSIGNER)
 		rows(q.Levels)
 	}
-	p.printf("root CRL %d bytes, PCK CRL %d bytes\n", v.RootCRL, v.PCKCRL)
+	p.printf("root CRL %d bytes, PCK CRL %d bytes %s\n", v.RootCRL, v.PCKCRL, v.CA)
+	spans := [][]string{{"valid", "from", "to"}}
+	for _, span := range v.Validity {
+		spans = append(spans, []string{span.What, span.NotBefore.Format(time.RFC3339), span.NotAfter.Format(time.RFC3339)})
+	}
+	p.section(spans)
 }

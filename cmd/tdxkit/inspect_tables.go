@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tdxkit/tdxkit/eventlog"
 	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/smbios"
@@ -235,57 +234,6 @@ func inspectSMBIOS(p *printer, path string) error {
 				rows = append(rows, []string{"  " + f.Name, f.Value})
 			}
 			p.table(rows)
-		}
-	})
-}
-
-type eventLogJSON struct {
-	Schema    string         `json:"schema"`
-	File      string         `json:"file"`
-	Padding   int            `json:"padding"`
-	Events    []logEventJSON `json:"events"`
-	Registers registersJSON  `json:"registers"`
-}
-
-type logEventJSON struct {
-	Offset  int64       `json:"offset"`
-	CCIndex uint32      `json:"cc_index"`
-	Type    string      `json:"type"`
-	Digest  mr.Digest   `json:"digest"`
-	What    string      `json:"what"`
-	Check   string      `json:"check"` // "recomputed", "differs" or "not told by the log"
-	Reg     mr.Register `json:"register"`
-}
-
-func inspectEventLog(p *printer, path string) error {
-	log, values, err := readLog(path)
-	if err != nil {
-		return err
-	}
-	v := &eventLogJSON{Schema: "tdxkit.inspect.eventlog/v1", File: path, Padding: log.Padding}
-	for _, reg := range loggedRegisters {
-		v.Registers.set(reg, values[reg])
-	}
-	for _, e := range log.Events {
-		j := logEventJSON{Offset: e.Off, CCIndex: e.MrIndex, Type: e.Type.String(), Digest: e.Digest, What: eventlog.Describe(e), Check: "not told by the log"}
-		if j.Reg, err = mr.RegisterOfCC(e.MrIndex); err != nil {
-			return inFile(path, roleOther, err)
-		}
-		if d, ok := eventlog.Recompute(e); ok {
-			j.Check = "recomputed"
-			if d != e.Digest {
-				j.Check = "differs"
-			}
-		}
-		v.Events = append(v.Events, j)
-	}
-	return p.result(v, func() {
-		for _, reg := range loggedRegisters {
-			p.printf("%-5s  %s\n", reg, values[reg])
-		}
-		for i, e := range v.Events {
-			p.printf("\n%d  %s  %s  %s\n  %s\n", i, p.bold(e.Reg.String()), e.Type, e.Check, e.Digest)
-			p.printf("  %s\n", oneLine(e.What))
 		}
 	})
 }

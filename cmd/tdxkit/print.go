@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -79,14 +81,34 @@ func (p *printer) table(rows [][]string) {
 	t.Flush()
 }
 
-// marshal writes v as indented JSON without escaping for HTML.
+// marshal writes v as indented JSON without escaping for HTML. Someone may look at it on a terminal: what is unseen there
+// is written as an escape.
 func marshal(v any, prefix string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent(prefix, "  ")
 	err := e.Encode(v)
-	return bytes.TrimRight(b.Bytes(), "\n"), err
+	return escapeUnseen(bytes.TrimRight(b.Bytes(), "\n")), err
+}
+
+// escapeUnseen writes what is unseen in the strings of a JSON text as escapes, which does not change its meaning.
+func escapeUnseen(text []byte) []byte {
+	hidden := func(r rune) bool { return r != '\n' && unseen(r) }
+	if !bytes.ContainsFunc(text, hidden) {
+		return text
+	}
+	out := make([]byte, 0, len(text)+64)
+	for _, r := range string(text) {
+		if !hidden(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out
 }
 
 // A document is a JSON object with a schema and one list, whose elements are written as they come.

@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tdxkit/tdxkit/eventlog"
-	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/mr"
 )
 
@@ -17,19 +16,44 @@ var loggedRegisters = []mr.Register{mr.RTMR0, mr.RTMR1, mr.RTMR2, mr.RTMR3}
 func replayCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "replay",
-		Aliases:     []string{"verify-rtmr3"},
 		Usage:       "recompute the registers from an event log",
-		UsageText:   "tdxkit replay --event-log FILE [--quote FILE] [--expect rtmr0=HEX]... [--output text|json]\ntdxkit verify-rtmr3 --event-log FILE --expected-rtmr3 HEX",
+		UsageText:   "tdxkit replay --event-log FILE [--quote FILE] [--expect rtmr0=HEX]... [--output text|json]",
 		Description: "A quote is taken as it is: verify says whether it is genuine.\n\nExample:\n  tdxkit replay --event-log ccel.bin --expect rtmr2=$(jq -r .rtmr2 expected.json)",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "event-log", Usage: "the log `FILE`"},
-			&cli.StringFlag{Name: "format", Value: "auto", Usage: "`FORMAT` of the log: auto, ccel or dstack"},
-			&cli.StringFlag{Name: "quote", Usage: "`FILE` with a quote whose registers must come out"},
-			&cli.StringSliceFlag{Name: "expect", Usage: "`REGISTER=HEX` that must come out; may be repeated"},
-			&cli.StringFlag{Name: "expected-rtmr3", Usage: "RTMR3 `HEX` that must come out"},
-			outputFlag(),
+		Flags:       replayFlags(),
+		Action:      replay,
+	}
+}
+
+// verifyRTMR3Command is replay under the name that the dstack tutorial has for it. What says verify must have something to
+// verify: RTMR3 has to be expected.
+func verifyRTMR3Command() *cli.Command {
+	return &cli.Command{
+		Name:        "verify-rtmr3",
+		Usage:       "replay, and compare RTMR3 with what is expected of it",
+		UsageText:   "tdxkit verify-rtmr3 --event-log FILE (--expected-rtmr3 HEX | --quote FILE) [--output text|json]",
+		Description: "A quote is taken as it is: verify says whether it is genuine.\n\nExample:\n  tdxkit verify-rtmr3 --event-log event_log.json --expected-rtmr3 86f1808c...",
+		Flags:       replayFlags(),
+		Action: func(c *cli.Context) error {
+			want, err := wantedRegisters(c)
+			if err != nil {
+				return err
+			}
+			if _, ok := want[mr.RTMR3]; !ok {
+				return usage("neither --expected-rtmr3 nor --quote is given", "tdxkit replay shows registers without comparing them")
+			}
+			return replayAgainst(c, want)
 		},
-		Action: replay,
+	}
+}
+
+func replayFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "event-log", Usage: "the log `FILE`"},
+		&cli.StringFlag{Name: "format", Value: "auto", Usage: "`FORMAT` of the log: auto, ccel or dstack"},
+		&cli.StringFlag{Name: "quote", Usage: "`FILE` with a quote whose registers must come out"},
+		&cli.StringSliceFlag{Name: "expect", Usage: "`REGISTER=HEX` that must come out; may be repeated"},
+		&cli.StringFlag{Name: "expected-rtmr3", Usage: "RTMR3 `HEX` that must come out"},
+		outputFlag(),
 	}
 }
 
@@ -48,6 +72,15 @@ type replayCheckJS struct {
 }
 
 func replay(c *cli.Context) error {
+	want, err := wantedRegisters(c)
+	if err != nil {
+		return err
+	}
+	return replayAgainst(c, want)
+}
+
+// replayAgainst prints the registers that the log leads to, and fails where one is not as wanted.
+func replayAgainst(c *cli.Context, want map[mr.Register]mr.Digest) error {
 	p, err := newPrinter(c)
 	if err != nil {
 		return err
@@ -57,10 +90,6 @@ func replay(c *cli.Context) error {
 	}
 	if !c.IsSet("event-log") {
 		return usage("--event-log is not given", "")
-	}
-	want, err := wantedRegisters(c)
-	if err != nil {
-		return err
 	}
 	events, err := readEvents(c.String("event-log"), c.String("format"))
 	if err != nil {
@@ -139,24 +168,6 @@ func wantedRegisters(c *cli.Context) (map[mr.Register]mr.Digest, error) {
 		want[r] = values[r]
 	}
 	return want, nil
-}
-
-// readLog reads a log and replays it.
-func readLog(path string) (*eventlog.Log, mr.Values, error) {
-	data, err := readFile(path, roleOther, bin.MaxEventLog)
-	if err != nil {
-		return nil, mr.Values{}, err
-	}
-	log, err := eventlog.Parse(data)
-	if err != nil {
-		return nil, mr.Values{}, inFile(path, roleOther, err)
-	}
-	events, err := mr.FromLog(log)
-	if err != nil {
-		return nil, mr.Values{}, inFile(path, roleOther, err)
-	}
-	values, err := mr.Replay(events)
-	return log, values, inFile(path, roleOther, err)
 }
 
 // parseCCEL reads a CCEL for its extensions.

@@ -42,6 +42,9 @@ func reportData(c *cli.Context) error {
 		if content, err = hex.DecodeString(strings.TrimPrefix(arg, "0x")); err != nil {
 			return usage(fmt.Sprintf("%q is not hexadecimal", arg), "give text with --text")
 		}
+		if len(content) == 0 {
+			return usage("HEX is empty", "REPORTDATA of nothing is zero, which binds to nothing")
+		}
 	} else if err := noArgs(c); err != nil {
 		return err
 	}

@@ -405,8 +405,14 @@ func parseBARs(text string) (string, []qemu.BAR, error) {
 	return id, bars, nil
 }
 
-// readFile reads a whole file that may have at most limit bytes, with one allocation.
+// standardInput is the name of a file that stands for it. One that is called so is ./- to the shell.
+const standardInput = "-"
+
+// readFile reads a whole file that may have at most limit bytes, with one allocation where its size is known.
 func readFile(path string, r role, limit int64) ([]byte, error) {
+	if path == standardInput {
+		return readAll(os.Stdin, "standard input", r, limit)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, inFile(path, r, err)
@@ -431,6 +437,11 @@ func readOpen(f *os.File, path string, r role, limit int64) ([]byte, error) {
 		}
 		return data, nil
 	}
+	return readAll(f, path, r, limit)
+}
+
+// readAll reads what has no size to be known before.
+func readAll(f *os.File, path string, r role, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		return nil, &inputError{msg: fmt.Sprintf("%s: has more than the %d bytes that are read as a %s", path, limit, r)}

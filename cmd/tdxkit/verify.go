@@ -21,7 +21,7 @@ func verifyCommand(t *terminal) *cli.Command {
 			"tdxkit verify --quote FILE ... --expect FILE [flags]\n" +
 			"tdxkit verify --quote FILE ... --image DIR --vm-config FILE [flags] [-- qemu-system-x86_64 ARGS]",
 		Description: "Every check is listed, made or not; the evidence is accepted (exit code 0) only if all that are required passed. " +
-			"Flags of measure say what is expected where --expect does not.\n\n" +
+			"Flags of measure say what is expected where --expect does not. A FILE of - is standard input.\n\n" +
 			"Example:\n  tdxkit nonce --out nonce.json\n  tdxkit collateral fetch --quote quote.json --out collateral.json\n" +
 			"  tdxkit verify --quote quote.json --collateral collateral.json --nonce @nonce.json \\\n" +
 			"    --expect measurements.json --app-compose app-compose.json --policy policy.json",
@@ -61,6 +61,9 @@ func verifyEvidence(c *cli.Context, t *terminal) error {
 	}
 	if !c.IsSet("quote") {
 		return usage("--quote is not given", "tdxkit verify --help shows an example")
+	}
+	if err := noIdleFlags(c); err != nil {
+		return err
 	}
 	policy, err := readPolicy(c)
 	if err != nil {

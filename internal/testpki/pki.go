@@ -10,6 +10,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -17,7 +18,7 @@ import (
 	"time"
 )
 
-// A Key is a fixed P-256 key.
+// A Key is a fixed key, on P-256 but for NewP384Key's.
 type Key struct{ private *ecdsa.PrivateKey }
 
 // NewKey returns the key that belongs to name, the same in every run.
@@ -28,6 +29,15 @@ func NewKey(name string) *Key {
 			return &Key{k}
 		}
 	}
+}
+
+// NewP384Key returns a key on another curve than Intel's. It signs certificates alone.
+func NewP384Key(name string) *Key {
+	seed := sha512.Sum384([]byte("tdxkit test key " + name))
+	seed[0] = 0 // below the order of the curve
+	k, err := ecdsa.ParseRawPrivateKey(elliptic.P384(), seed[:])
+	must(err)
+	return &Key{k}
 }
 
 // Sign returns r and s, 32 bytes each, over SHA-256 of data.
@@ -78,6 +88,7 @@ type CertSpec struct {
 	NotBefore, NotAfter time.Time
 	PathLen             int // of a CA; negative for a certificate that is none
 	Extensions          []pkix.Extension
+	Edit                func(*x509.Certificate) // where not nil, changes what is to be signed
 }
 
 // Issue certifies key. The root has a nil issuer and signs itself.
@@ -91,6 +102,9 @@ func Issue(spec CertSpec, key *Key, issuer *Cert) *Cert {
 	if spec.PathLen >= 0 {
 		t.IsCA, t.MaxPathLen, t.MaxPathLenZero = true, spec.PathLen, spec.PathLen == 0
 		t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	}
+	if spec.Edit != nil {
+		spec.Edit(t)
 	}
 	parent, signer := t, key
 	if issuer != nil {
@@ -113,6 +127,7 @@ type CRLSpec struct {
 	ThisUpdate, NextUpdate time.Time
 	Revoked                []int64 // serial numbers
 	Extensions             []pkix.Extension
+	Edit                   func(*x509.RevocationList) // where not nil, changes what is to be signed
 }
 
 // CRL issues a revocation list.
@@ -122,6 +137,9 @@ func CRL(spec CRLSpec, issuer *Cert) []byte {
 	for _, serial := range spec.Revoked {
 		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries, x509.RevocationListEntry{
 			SerialNumber: big.NewInt(serial), RevocationTime: spec.ThisUpdate, ReasonCode: 1})
+	}
+	if spec.Edit != nil {
+		spec.Edit(t)
 	}
 	signer := *issuer.X509
 	signer.KeyUsage |= x509.KeyUsageCRLSign // crypto/x509 insists; a scenario may be about an issuer that may not
