@@ -106,6 +106,7 @@ func (b *builder) resolveDrives() error {
 // Follows QEMU 10.2, hw/i386/pc_q35.c, pc_q35_init, and hw/ide/core.c, ide_drive_get.
 func (b *builder) takeDrives() error {
 	cd := !b.nodefaults && !b.has("ide-cd", "ide-hd", "scsi-cd", "scsi-hd")
+	made := cd
 	for _, d := range b.drives {
 		if d.kind != "ide" {
 			continue
@@ -113,11 +114,14 @@ func (b *builder) takeDrives() error {
 		if !b.m.SATA || d.bus > 5 {
 			return usageErr(d.option, d.arg, "the machine has no such SATA port")
 		}
-		cd = cd && d.bus != 2
+		made, cd = true, cd && d.bus != 2
 		b.findBus(fmt.Sprintf("ide.%d", d.bus)).units = 1
 	}
 	if cd && b.m.SATA {
 		b.findBus("ide.2").units = 1
 	}
-	return nil
+	if !made {
+		return nil
+	}
+	return b.refuseGlobals([]string{"ide-device", "ide-hd", "ide-cd"}, "bootindex")
 }

@@ -11,6 +11,7 @@ type Machine struct {
 	// MachineVersion is the version in Type, by major and minor number.
 	MachineVersion Version
 	TDX            bool   // a TD: confidential-guest-support names a tdx-guest, or the caller said so
+	StartsTD       bool   // the command line itself says so
 	Accel          string // accelerator, "kvm" or "tcg"; empty where the command line leaves it to QEMU
 	KernelIRQChip  string // kernel-irqchip=, "split" in a TD
 

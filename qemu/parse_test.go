@@ -19,9 +19,9 @@ func parseLine(t *testing.T, release, line string) *Machine {
 	return m
 }
 
-// TestRefused has one command line for each way of being wrong, with the words that its error must have.
 // Beginnings of command lines that TestRefused goes on with.
 const (
+	td        = "-M q35,confidential-guest-support=t -object tdx-guest,id=t "
 	hmat      = "-M q35,hmat=on -m 1G -object memory-backend-ram,id=m,size=1G -smp 2 -numa node,nodeid=0,cpus=0-1,memdev=m"
 	latency   = " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-latency"
 	bandwidth = " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth"
@@ -30,6 +30,7 @@ const (
 		"-object memory-backend-ram,id=c,size=1M -object memory-backend-ram,id=d,size=2G -object memory-backend-file,id=f,size=64M,mem-path=x -M q35"
 )
 
+// TestRefused has one command line for each way of being wrong, with the words that its error must have.
 func TestRefused(t *testing.T) {
 	for _, tc := range []struct {
 		line string
@@ -229,6 +230,23 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -cpu qemu64,phys-bits=60", ErrUsage, "from 32 to 52"},
 		{"-M q35 -cpu qemu64,vendor=Intel", ErrUsage, "12 characters"},
 		{"-M q35 -cpu qemu64,stepping=16", ErrUsage, "from 0 to 15"},
+		{td + "-cpu host,phys-bits=46", ErrUnsupported, "which are 52 on every processor with TDX"},
+		{td + "-cpu host,host-phys-bits-limit=46", ErrUnsupported, "which are 52 on every processor with TDX"},
+		{"-M q35 -accel kvm,kernel-irqchop=split", ErrUnknown, "did you mean kernel-irqchip"},
+		{td + "-accel kvm,kernel-irqchip=on", ErrUsage, "a TD needs kernel-irqchip=split"},
+		{"-M q35 -object tdx-guest,id=t,mrconfigidd=x", ErrUnknown, "did you mean mrconfigid"},
+		// Devices that the machine makes take globals too; real QEMU's tables and bootorder have them.
+		{"-M q35 -global ich9-ahci.acpi-index=7", ErrUnsupported, "ich9-ahci.acpi-index=7: what it does to a device that the machine makes"},
+		{"-M q35 -usb -global ich9-usb-uhci1.acpi-index=9", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global pci-device.romfile=x", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global isa-serial.irq=5 -serial null", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global isa-parallel.iobase=0x278 -parallel null", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global ide-hd.bootindex=1 -hda x", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global ide-device.bootindex=1", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global ide-device.bootindx=1 -device ide-hd,drive=d", ErrUnknown, "did you mean bootindex"},
+		{"-M q35 -device virtio-blk-pci,drive=d,class=0x0180,bootindex=1", ErrUnsupported, "class=0x0180 changes what firmware sees"},
+		{"-M q35 -device edu,acpi-index=5 -device edu,acpi-index=5", ErrUsage, "acpi-index=5 is another device's already"},
+		{"-M q35 -device edu,acpi-index=16384", ErrUsage, "up to 16383"},
 	} {
 		args := strings.Fields(tc.line)
 		if strings.HasSuffix(tc.line, " ") {
