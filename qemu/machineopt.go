@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -41,6 +42,9 @@ func parseKeyval(option, arg, implied string) (props, error) {
 // accel/tcg/tcg-all.c. Of them only the place of the interrupt controllers reaches a table.
 var accelKeys = []string{"accel", "kernel-irqchip", "kvm-shadow-mem", "dirty-ring-size", "eager-split-size", "notify-vmexit", "notify-window",
 	"device", "xen-version", "xen-gnttab-max-frames", "xen-evtchn-max-pirq", "honor-guest-pat", "thread", "tb-size", "split-wx", "one-insn-per-tb"}
+
+// accelerators are those of which it is known what they leave of a CPU; qtest runs no guest code.
+var accelerators = []string{"", "kvm", "tcg", "qtest"}
 
 // readAccel notes -accel. Of several the first that works is taken; the first is what is taken here.
 func (b *builder) readAccel(arg string) error {
@@ -313,6 +317,9 @@ func (b *builder) resolveMachine() error {
 		if err := p.Set(b, v); err != nil {
 			return err
 		}
+	}
+	if !slices.Contains(accelerators, b.accel) {
+		return unknownErr("-accel", b.accel, "only KVM and TCG are modelled", nearest(b.accel, accelerators))
 	}
 	m.Accel = b.accel
 	if b.irqchip != "" { // -accel is applied behind -machine

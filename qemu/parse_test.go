@@ -232,6 +232,8 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -cpu qemu64,stepping=16", ErrUsage, "from 0 to 15"},
 		{td + "-cpu host,phys-bits=46", ErrUnsupported, "which are 52 on every processor with TDX"},
 		{td + "-cpu host,host-phys-bits-limit=46", ErrUnsupported, "which are 52 on every processor with TDX"},
+		{"-M q35 -accel hvf", ErrUnknown, "only KVM and TCG are modelled"},
+		{"-M q35,accel=xen:tcg", ErrUnknown, "only KVM and TCG are modelled"},
 		{"-M q35 -accel kvm,kernel-irqchop=split", ErrUnknown, "did you mean kernel-irqchip"},
 		{td + "-accel kvm,kernel-irqchip=on", ErrUsage, "a TD needs kernel-irqchip=split"},
 		{"-M q35 -object tdx-guest,id=t,mrconfigidd=x", ErrUnknown, "did you mean mrconfigid"},
