@@ -225,6 +225,9 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -drive index=0,unit=1,file=x", ErrUsage, "does not go with"},
 		{"-M q35,sata=off -cdrom x", ErrUsage, "no such SATA port"},
 		{"-M q35 -virtfs local", ErrUsage, "mount_tag"},
+		{"-M q35 -smp 4,dies=65536,modules=65536,cores=65536,threads=65536", ErrUsage, "from 1 to 4096"},
+		{"-M q35 -smp 4,dies=4096,modules=4096,cores=4096,threads=4096", ErrUsage, "is not maxcpus (4)"},
+		{"-M q35 -smp sockets=4096,dies=4096,modules=4096,cores=4096,threads=4096", ErrUsage, "are more than the 4096"},
 		// CPU.
 		{"-M q35 -cpu host", ErrUsage, "needs -accel kvm"},
 		{"-M q35 -cpu qemu64,phys-bits=60", ErrUsage, "from 32 to 52"},
