@@ -83,7 +83,7 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -smp 0", ErrUsage, "cpus=0"},
 		{"-M q35 -smp 4,sockets=3", ErrUsage, "is not maxcpus"},
 		{"-M q35 -smp 4,maxcpus=2", ErrUsage, "less than cpus"},
-		{"-M q35 -smp 4097", ErrUsage, "more than the 4096"},
+		{"-M q35 -smp 4097", ErrUsage, "from 1 to 4096"},
 		{"-M pc-q35-8.0 -smp 289", ErrUsage, "more than the 288"},
 		{"-M q35 -smp 4,clusters=2", ErrUsage, "not supported by q35"},
 		{"-M q35 -smp 4,books=2", ErrUsage, "not supported by q35"},
