@@ -199,7 +199,9 @@ type PCIDevice struct {
 	// IOReserve is what a port asks firmware to reserve of I/O space, in bytes; 0 is nothing asked.
 	IOReserve uint64
 	// NoIO says that io-reserve=0 took the port's I/O window away.
-	NoIO          bool
+	NoIO bool
+	// NoMemReserve says that mem-reserve=0 asked firmware to keep no 32-bit memory free, not even its default.
+	NoMemReserve  bool
 	Bridge        *Bus   // secondary bus of a bridge or port, nil for others
 	ExtraRoot     *Bus   // root bus of a pxb, nil for others
 	Pref64Reserve uint64 // pref64-reserve= of a port; 0 without

@@ -228,6 +228,10 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -smp 4,dies=65536,modules=65536,cores=65536,threads=65536", ErrUsage, "from 1 to 4096"},
 		{"-M q35 -smp 4,dies=4096,modules=4096,cores=4096,threads=4096", ErrUsage, "is not maxcpus (4)"},
 		{"-M q35 -smp sockets=4096,dies=4096,modules=4096,cores=4096,threads=4096", ErrUsage, "are more than the 4096"},
+		{"-M q35 -device pcie-root-port,chassis=1,mem-reserve=0xffffffffffffff00", ErrUnsupported, "mem-reserve=18446744073709551360 is more than 2147483648"},
+		{"-M q35 -device pcie-root-port,chassis=1,pref32-reserve=3G", ErrUnsupported, "pref32-reserve=3221225472 is more than"},
+		{"-M q35 -device pcie-root-port,chassis=1,pref64-reserve=15E", ErrUnsupported, "pref64-reserve="},
+		{"-M q35 -device pcie-root-port,chassis=1,io-reserve=15E", ErrUnsupported, "io-reserve="},
 		// CPU.
 		{"-M q35 -cpu host", ErrUsage, "needs -accel kvm"},
 		{"-M q35 -cpu qemu64,phys-bits=60", ErrUsage, "from 32 to 52"},
