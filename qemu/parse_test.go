@@ -232,6 +232,8 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -device pcie-root-port,chassis=1,pref32-reserve=3G", ErrUnsupported, "pref32-reserve=3221225472 is more than"},
 		{"-M q35 -device pcie-root-port,chassis=1,pref64-reserve=15E", ErrUnsupported, "pref64-reserve="},
 		{"-M q35 -device pcie-root-port,chassis=1,io-reserve=15E", ErrUnsupported, "io-reserve="},
+		{"-M q35 -device pcie-root-port,id=r,chassis=1 -device edu,bus=r,addr=0x19", ErrUnsupported, "edu: is behind port r, whose slot 0 is empty"},
+		{"-M q35 -device pcie-root-port,id=r,chassis=1 -device edu,id=e,bus=r,addr=0.1", ErrUnsupported, "behind port r"},
 		// CPU.
 		{"-M q35 -cpu host", ErrUsage, "needs -accel kvm"},
 		{"-M q35 -cpu qemu64,phys-bits=60", ErrUsage, "from 32 to 52"},
