@@ -18,6 +18,7 @@ demo: ; @$(GO) run ./cmd/tdxkit $(shell cat fixtures/demo/args)
 
 test:
 	$(GO) test ./...
+	@[ -d "$${TDXKIT_TRUTH:-../shared/truth}" ] || echo "left out: tests on the full collection of evidence (none at $${TDXKIT_TRUTH:-../shared/truth}; fixtures/ holds part of it)"
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi

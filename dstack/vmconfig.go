@@ -162,7 +162,7 @@ func (c *VMConfig) CommandLine(m *Metadata) (*Launch, error) {
 	c.addHostDevices(b, m)
 	c.addMachine(b)
 	b.add("-append", m.Cmdline)
-	return &Launch{Args: b.args, QEMU: c.QEMU, TwoPass: c.TwoPass, Assumed: c.assumed()}, nil
+	return &Launch{Args: b.args, QEMU: c.QEMU, TwoPass: c.TwoPass, Assumed: c.Assumed()}, nil
 }
 
 // addHostDevices adds the TPM, the socket to the host and the folder that the host shares.
@@ -204,8 +204,8 @@ func (c *VMConfig) addMachine(b *builder) {
 	b.add("-smp", fmt.Sprint(c.CPUs), "-m", fmt.Sprintf("%dM", c.Memory/mib))
 }
 
-// assumed lists what CommandLine settles and vm_config leaves open, and what it takes on vm_config's word.
-func (c *VMConfig) assumed() []string {
+// Assumed lists what CommandLine settles and vm_config leaves open, and what it takes on vm_config's word.
+func (c *VMConfig) Assumed() []string {
 	list := []string{"SMBIOS strings of the VMM's default configuration (manufacturer and product \"dstack\")"}
 	if c.TwoPass != nil {
 		order := "one pass"

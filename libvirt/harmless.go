@@ -41,7 +41,7 @@ var harmless = []struct{ path, why string }{
 	{"devices/emulator", "which QEMU runs is --qemu's to say"}, {"devices/lease", whyHost}, {"devices/graphics", "where the picture goes"},
 	{"devices/audio", whyBackend},
 
-	{"devices/disk@type", whyBackend}, {"devices/disk@snapshot", whyBackend}, {"devices/disk@rawio", whyBackend}, {"devices/disk@sgio", whyBackend},
+	{"devices/disk@snapshot", whyBackend}, {"devices/disk@rawio", whyBackend}, {"devices/disk@sgio", whyBackend},
 	{"devices/disk/source", whyBackend}, {"devices/disk/backingStore", whyBackend}, {"devices/disk/mirror", whyBackend}, {"devices/disk/auth", whyBackend},
 	{"devices/disk/encryption", whyBackend}, {"devices/disk/iotune", whyBackend}, {"devices/disk/throttlefilters", whyBackend},
 	{"devices/disk/readonly", whyBackend}, {"devices/disk/shareable", whyBackend}, {"devices/disk/transient", whyBackend},

@@ -101,6 +101,8 @@ func TestRefused(t *testing.T) {
 		{"unknown attribute", "<vcpu ", "<vcpu frob='1' ", bin.ErrUnsupported, "vcpu@frob"},
 		{"unknown inside a device", "<target dev='vda'", "<frob/><target dev='vda'", bin.ErrUnsupported, "devices/disk/frob"},
 		{"capabilities", "<name>", "<qemu:capabilities><qemu:del capability='x'/></qemu:capabilities><name>", bin.ErrUnsupported, "qemu:capabilities"},
+		{"timer", "timer name='hpet'", "timer name='hpte'", bin.ErrUnsupported, `clock/timer@name`},
+		{"type of a disk", "disk type='file'", "disk type='vhost-user'", bin.ErrUnsupported, "devices/disk@type"},
 		{"hypervisor", "type='kvm'", "type='xen'", bin.ErrUnsupported, "domain@type"},
 		{"architecture", "arch='x86_64'", "arch='aarch64'", bin.ErrUnsupported, "os/type@arch"},
 		{"machine", "pc-q35-10.1", "pc-i440fx-10.1", bin.ErrUnsupported, "os/type@machine"},

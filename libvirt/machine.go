@@ -51,7 +51,7 @@ func (t *translation) machine() {
 	}
 	for _, timer := range t.dom.one("clock").all("timer") {
 		present := timer.yesNo("present")
-		if name := timer.attr("name"); name == "hpet" && present != nil {
+		if name := timer.word("name", timers...); name == "hpet" && present != nil {
 			m = append(m, "hpet="+onOrOff(present))
 		}
 	}
@@ -59,6 +59,9 @@ func (t *translation) machine() {
 	m = append(m, "acpi="+onOrOff(acpi))
 	t.add("-machine", strings.Join(m, ","))
 }
+
+// timers are the names of <timer>. libvirt 11.3, src/conf/domain_conf.c, virDomainTimerName.
+var timers = []string{"platform", "pit", "rtc", "hpet", "tsc", "kvmclock", "hypervclock", "armvtimer"}
 
 func onOrOff(v any) string {
 	if v == true {

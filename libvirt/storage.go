@@ -14,7 +14,7 @@ func (t *translation) disk(e *element, _ int) {
 	}
 	target := e.one("target")
 	bus, driver := target.attr("bus"), e.one("driver")
-	source, _ := e.peek("type")
+	source := e.word("type", "file", "block", "dir", "network", "volume", "nvme", "vhostuser", "vhostvdpa")
 	index := t.bootIndex(e, map[string]string{"disk": "hd", "lun": "hd", "cdrom": "cdrom", "floppy": "fd"}[kind])
 	var props []property
 	var id string

@@ -50,6 +50,7 @@ type Facts struct {
 	NamedBlobs           Fact // the kernel is read from etc/boot/kernel where QEMU offers it
 	InitrdPrefix         Fact // "initrd=initrd " is put in front of the command line, not behind it
 	SmbiosMeasurementDxe Fact
+	OtherMeasuring       Fact // a module beside edk2's own looks up the confidential-computing measurement protocol
 
 	// Applications in a volume that a TD sees.
 	BootManagerMenu   Fact // BootManagerMenuApp
@@ -115,6 +116,7 @@ func (f *Facts) Lines() []Line {
 		{"kernel from etc/boot/kernel", &f.NamedBlobs},
 		{"initrd= in front of the command line", &f.InitrdPrefix},
 		{"SmbiosMeasurementDxe", &f.SmbiosMeasurementDxe},
+		{"other modules that measure", &f.OtherMeasuring},
 		{"BootManagerMenuApp in a TD", &f.BootManagerMenu},
 		{"UiApp in a TD", &f.UiApp},
 		{"UiApp named EFI Firmware Setup", &f.FirmwareSetupName},
@@ -285,9 +287,13 @@ var (
 	moduleShell             = efi.MustGUID("7c04a583-9e3e-4f1c-ad65-e05268d0b4d1")
 	moduleSmbiosMeasurement = efi.MustGUID("d27fed59-abb4-4fed-bead-2a878c7e4a7e")
 	moduleSecureBootConfig  = efi.MustGUID("f0e6a44f-7195-41c3-ac64-54f202cd0a21")
+	moduleVariableRuntime   = efi.MustGUID("cbd2e4d5-7068-4ff5-b462-9822b4ad8d60")
 	moduleSecurityStub      = efi.MustGUID("f80697e9-7fd6-4665-8646-88e33ef71dfc")
 
 	// volumeNCC is the volume that an IntelTdx build shows to guests that are not confidential only.
 	volumeNCC = efi.MustGUID("ae047c6d-bce9-426c-ae03-a68e3b8a0488")
+	// protocolCCMeasurement is gEfiCcMeasurementProtocolGuid: edk2, MdePkg/Include/Protocol/CcMeasurement.h.
+	protocolCCMeasurement = efi.MustGUID("96751a3d-72f4-41a6-a794-ed5d0e67ae6b")
+
 	tableIGVM = efi.MustGUID("784fa70e-3176-4677-8a20-04b68699e374")
 )

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tdxkit/tdxkit/efi"
 )
 
 // answers writes the facts in the order of Lines, a letter each: y, n, or ? for unknown.
@@ -30,11 +32,11 @@ func TestFacts(t *testing.T) {
 		bar      uint64
 		window   WindowRule
 	}{
-		{"ovmf-2022.11", "202211", "nnny" + "nnnnn" + "nn" + "nyny" + "ynnn", 0xb0000000, WindowDynamic},
-		{"ovmf-2025.02", "202502", "nyyy" + "yyyny" + "nn" + "nyny" + "nnyn", 0xe0000000, WindowPaging57},
-		{"ovmf-2026.08", "202605 or later", "nyyy" + "yyyyy" + "yy" + "yyyy" + "nnyn", 0xe0000000, WindowPaging57},
-		{"inteltdx-2026.08", "later than 202605", "yynn" + "yyyyy" + "yy" + "ynyn" + "yynn", 0xe0000000, WindowPaging57},
-		{"inteltdx-2026.08-blank", "later than 202605", "yynn" + "yyyyy" + "yy" + "ynyn" + "ynnn", 0xe0000000, WindowPaging57},
+		{"ovmf-2022.11", "202211", "nnny" + "nnnnn" + "nn" + "nnyny" + "ynnn", 0xb0000000, WindowDynamic},
+		{"ovmf-2025.02", "202502", "nyyy" + "yyyny" + "nn" + "nnyny" + "nnyn", 0xe0000000, WindowPaging57},
+		{"ovmf-2026.08", "202605 or later", "nyyy" + "yyyyy" + "yy" + "nyyyy" + "nnyn", 0xe0000000, WindowPaging57},
+		{"inteltdx-2026.08", "later than 202605", "yynn" + "yyyyy" + "yy" + "nynyn" + "yynn", 0xe0000000, WindowPaging57},
+		{"inteltdx-2026.08-blank", "later than 202605", "yynn" + "yyyyy" + "yy" + "nynyn" + "ynnn", 0xe0000000, WindowPaging57},
 	} {
 		f, err := parse(t, tc.firmware).Facts()
 		if err != nil {
@@ -57,6 +59,35 @@ func TestFacts(t *testing.T) {
 			if l.Evidence == "" {
 				t.Errorf("%s: %s is %s without evidence", tc.firmware, l.Name, l.Value)
 			}
+		}
+	}
+}
+
+// TestOtherMeasuring has modules that hold the GUID of the measurement protocol: edk2's own, and somebody else's.
+func TestOtherMeasuring(t *testing.T) {
+	code := makeSection(SectionPE32, append([]byte("MZ...."), protocolCCMeasurement[:]...))
+	core := makeFile(efi.MustGUID("d6a2cb7f-6a18-4e2f-b43b-9920a733700a"), FileDXECore, makeSection(SectionPE32, []byte("MZ")))
+	own := makeFile(moduleSecurityStub, FileDriver, code)
+	vendor := makeFile(efi.MustGUID("0a0b0c0d-1122-3344-5566-778899aabbcc"), FileDriver, code)
+	for _, tc := range []struct {
+		name  string
+		files [][]byte
+		want  Value
+	}{{"edk2's own", [][]byte{core, own}, No}, {"a vendor's", [][]byte{core, own, vendor}, Yes}, {"hidden", [][]byte{own}, Unknown}} {
+		var body []byte
+		for _, f := range tc.files {
+			body = append(padTo(body, fileAlign, 0xff), f...)
+		}
+		img, err := Parse(makeVolume(FFS2, 0x1000, 0, body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := img.Facts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.OtherMeasuring.Value != tc.want || tc.want == Yes && !strings.Contains(f.OtherMeasuring.Evidence, "0a0b0c0d-") {
+			t.Errorf("%s: %+v, want %s", tc.name, f.OtherMeasuring, tc.want)
 		}
 	}
 }

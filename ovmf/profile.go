@@ -3,6 +3,7 @@ package ovmf
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/tdxkit/tdxkit/efi"
 )
@@ -21,6 +22,7 @@ func findFacts(img *Image) (*Facts, error) {
 	f.TdTcg2Pei = e.moduleFact(moduleTdTcg2Pei, "TdTcg2Pei")
 	f.Tcg2Dxe = e.moduleFact(moduleTcg2Dxe, "Tcg2Dxe")
 	f.SmbiosMeasurementDxe = e.moduleFact(moduleSmbiosMeasurement, "SmbiosMeasurementDxe")
+	f.OtherMeasuring = e.otherMeasuring()
 	f.BootVariablesPCR1 = f.bySince(202302, "e0dcfb31fb")
 	f.SeparatorMR2 = f.bySince(202411, "efaf8931bb")
 	f.ACPIData = e.stringFact(moduleAcpiPlatform, "QemuFwCfgAcpiPlatform", "ACPI DATA\x00")
@@ -255,6 +257,33 @@ func (e *evidence) anywhere(s string) Fact {
 		return Fact{e.absent(), fmt.Sprintf("no module has %q", text)}
 	}
 	return Fact{Yes, fmt.Sprintf("%s has %q at 0x%x", where.Name, text, at)}
+}
+
+// measuring are the modules of edk2 that hold the GUID of the confidential-computing measurement protocol, in every release
+// in stable: through TpmMeasurementLib or DxeTpm2MeasureBootLib, or as the driver of it.
+var measuring = []efi.GUID{moduleTdTcg2Dxe, moduleSecurityStub, moduleVariableRuntime, moduleAcpiPlatform, moduleSmbiosMeasurement}
+
+// otherMeasuring looks for modules that hold the protocol's GUID and are not edk2's own, the first by GUID of them.
+func (e *evidence) otherMeasuring() Fact {
+	var other *File
+	for g, files := range e.files {
+		if slices.Contains(measuring, g) {
+			continue
+		}
+		for _, f := range files {
+			if (other == nil || bytes.Compare(g[:], other.GUID[:]) < 0) && bytes.Contains(f.executable(), protocolCCMeasurement[:]) {
+				other = f
+			}
+		}
+	}
+	if other == nil {
+		return Fact{e.absent(), "no module but edk2's own has the GUID of the measurement protocol"}
+	}
+	name := other.GUID.String()
+	if other.Name != "" {
+		name = other.Name + ", " + name
+	}
+	return Fact{Yes, name + ", has the GUID of the measurement protocol"}
 }
 
 // The two spellings of the option that points the kernel at its initrd, as they end in the executable.

@@ -233,5 +233,8 @@ func (b *builder) finish() error {
 		}
 	}
 	b.bootOrder()
+	if err := b.checkPowered(); err != nil {
+		return err
+	}
 	return b.checkFwCfg()
 }

@@ -1,5 +1,10 @@
 package qemu
 
+import (
+	"cmp"
+	"math"
+)
+
 // bridgeDevices are ports, bridges and extra root buses.
 var bridgeDevices = []deviceModel{
 	{Name: "pcie-root-port", Bus: onPCI, Kind: RootPort, BARs: []BAR{mem32(0, 0x1000)}, Apply: addPort},
@@ -67,24 +72,36 @@ func addPort(d *deviceBuild) error {
 	return nil
 }
 
+// mostReserved32 and mostReserved bound what a port may ask for; firmware rounds it up to a power of two, and beyond takes
+// its default.
+const mostReserved32, mostReserved = 2 << 30, 1 << 51
+
+// reservation reads how much of a space a port asks firmware to keep free, and whether it asks: all ones is QEMU's value for
+// not asking.
+func (d *deviceBuild) reservation(key string, most uint64) (n uint64, asked bool, err error) {
+	n, err = d.size(key, math.MaxUint64)
+	if err != nil || n == math.MaxUint64 {
+		return 0, false, err
+	}
+	if n > most {
+		return 0, false, unsupportedErr(d.option, d.arg, "%s=%d is more than %d: what firmware makes of it is not modelled", key, n, uint64(most))
+	}
+	return n, true, nil
+}
+
 // reservations reads what a root port asks firmware to keep free behind it.
 func (d *deviceBuild) reservations(hide bool) error {
 	p := d.dev
-	var err error
-	if p.Pref64Reserve, err = d.size("pref64-reserve", 0); err != nil {
+	var io, mem bool
+	var err1, err2, err3, err4 error
+	p.Pref64Reserve, _, err1 = d.reservation("pref64-reserve", mostReserved)
+	p.Pref32Reserve, _, err2 = d.reservation("pref32-reserve", mostReserved32)
+	p.IOReserve, io, err3 = d.reservation("io-reserve", mostReserved)
+	p.MemReserve, mem, err4 = d.reservation("mem-reserve", mostReserved32)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
 	}
-	if p.Pref32Reserve, err = d.size("pref32-reserve", 0); err != nil {
-		return err
-	}
-	if p.IOReserve, err = d.size("io-reserve", 0); err != nil {
-		return err
-	}
-	if p.MemReserve, err = d.size("mem-reserve", 0); err != nil {
-		return err
-	}
-	_, io := d.props.get("io-reserve")
-	p.NoIO = io && p.IOReserve == 0 && d.props.str("io-reserve") != "-1"
+	p.NoIO, p.NoMemReserve = io && p.IOReserve == 0, mem && p.MemReserve == 0
 	if d.model.Name == "pcie-root-port" && hide && p.HotplugPort && !io {
 		p.IOReserve = 0x1000
 	}

@@ -79,6 +79,9 @@ func (b *builder) buildBuiltIn() error {
 		if f.when != nil && !f.when(b.m) {
 			continue
 		}
+		if err := b.refuseGlobals([]string{f.driver, "pci-device"}, "acpi-index", "romfile", "romsize", "failover_pair_id", "sriov-pf"); err != nil {
+			return err
+		}
 		dev := &PCIDevice{Driver: f.driver, Slot: f.slot, Function: f.fn, Multifunction: f.multi, BuiltIn: true,
 			Kind: f.kind, BARs: f.bars, Hotpluggable: f.driver == "ich9-ahci"}
 		b.order++
@@ -225,10 +228,23 @@ func (d *deviceBuild) makePCI() error {
 	if on, err := d.boolean("rombar", true); err == nil && !on || d.props.str("rombar") == "0" {
 		d.dev.ROM = 0
 	}
-	n, err := d.number("acpi-index", 0, 1<<31-1)
-	if err != nil {
+	return d.acpiIndex()
+}
+
+// maxACPIIndex is ONBOARD_INDEX_MAX.
+const maxACPIIndex = 16383
+
+// acpiIndex notes acpi-index=, which no two functions share. Follows QEMU 10.2, hw/acpi/pci.c and hw/acpi/pcihp.c,
+// acpi_pcihp_device_pre_plug_cb.
+func (d *deviceBuild) acpiIndex() error {
+	n, err := d.number("acpi-index", 0, maxACPIIndex)
+	if err != nil || n == 0 {
 		return err
 	}
+	if d.b.acpiIndexes[n] {
+		return d.usage("acpi-index=%d is another device's already", n)
+	}
+	d.b.acpiIndexes[n] = true
 	d.dev.ACPIIndex = uint32(n)
 	return nil
 }

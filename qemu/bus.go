@@ -173,3 +173,20 @@ func describe(d *PCIDevice) string {
 	}
 	return d.Driver
 }
+
+// checkPowered refuses functions behind a port whose slot 0 is empty: QEMU takes the power from all of them, so that they are
+// in its tables and firmware does not see them. Follows QEMU 10.2, hw/pci/pcie.c, pcie_cap_slot_reset, and
+// hw/pci/pci_host.c, pci_host_config_read_common.
+func (b *builder) checkPowered() error {
+	for _, x := range b.buses {
+		if x.kind != onPCI || !x.pcie || x.root || x.upstream || x.slots[0] != nil {
+			continue
+		}
+		for _, d := range x.slots {
+			if d != nil {
+				return unsupportedErr("-device", describe(d), "is behind port %s, whose slot 0 is empty: QEMU gives it no power, which is not modelled", x.name)
+			}
+		}
+	}
+	return nil
+}

@@ -98,6 +98,18 @@ func (b *builder) readCPU() (cpuSettings, error) {
 	return s, nil
 }
 
+// checkTDBits refuses address bits other than the host's. Follows QEMU 10.2, target/i386/kvm/tdx.c, tdx_check_features.
+func (s *cpuSettings) checkTDBits() error {
+	const why = "QEMU starts no TD with other address bits than the host's, which are %d on every processor with TDX"
+	switch {
+	case s.physBits != 0 && s.physBits != tdPhysBits:
+		return unsupportedErr("-cpu", fmt.Sprintf("phys-bits=%d", s.physBits), why, tdPhysBits)
+	case s.physLimit != 0 && s.physLimit < tdPhysBits:
+		return unsupportedErr("-cpu", fmt.Sprintf("host-phys-bits-limit=%d", s.physLimit), why, tdPhysBits)
+	}
+	return nil
+}
+
 // number reads a numeric property.
 func (s *cpuSettings) number(key, v string) error {
 	for _, f := range []struct {
@@ -161,8 +173,8 @@ func (b *builder) resolveCPU() error {
 	if b.m.TDX && b.kvm() {
 		// Whatever the model, the TDX module gives a TD these.
 		c.AMD, c.NoHugePages1G, c.PhysBits = false, false, tdPhysBits
-		if s.physLimit != 0 {
-			c.PhysBits = min(c.PhysBits, s.physLimit)
+		if err := s.checkTDBits(); err != nil {
+			return err
 		}
 	}
 	if s.vendor != "" {

@@ -51,7 +51,7 @@ func TestCPU(t *testing.T) {
 		{"10.2.2", td + "-cpu host", ParseOptions{}, false, 0, 0, 52},
 		{"9.2.1", td + "-cpu host", ParseOptions{HostCPU: "emerald-rapids"}, false, 0, 0, 52},
 		{"10.2.2", td + "-cpu host", ParseOptions{CPUID: &CPUID{1, 2}}, true, 1, 2, 52},
-		{"10.2.2", td + "-cpu host,host-phys-bits-limit=46", ParseOptions{}, false, 0, 0, 46},
+		{"10.2.2", td + "-cpu host,host-phys-bits-limit=52,phys-bits=52", ParseOptions{}, false, 0, 0, 52},
 		{"10.2.2", td + "-cpu SapphireRapids", ParseOptions{}, false, 0x000806f4, 0x078bfbff, 52},
 		{"10.2.2", td, ParseOptions{PhysBits: 48}, false, 0x00060fb1, 0x078bfbfd, 48},
 		{"10.2.2", "-M q35 -accel kvm -cpu host", ParseOptions{HostCPU: "emerald-rapids"}, false, 0, 0, 0},

@@ -89,7 +89,6 @@ var globalProperties = []globalProperty{
 	{"kvm-apic", "*", nil, "an interrupt controller's behaviour"},
 	{"mc146818rtc", "lost_tick_policy", nil, "a clock's behaviour"},
 	{"mc146818rtc", "base_year", nil, "a clock's behaviour"},
-	{"ide-device", "*", nil, "a disk's behaviour"},
 	{"migration", "*", nil, whyHost},
 	{"fw_cfg", "dma_enabled", (*builder).mustBeOn, "named boot ROM"},
 	{"fw_cfg_io", "dma_enabled", (*builder).mustBeOn, "named boot ROM"},
@@ -157,7 +156,7 @@ func (b *builder) applyGlobal(g global) error {
 }
 
 // deviceClasses are the classes above drivers whose properties the drivers inherit.
-var deviceClasses = []string{"virtio-pci", "virtio-device", "pci-device", "pcie-slot", "pcie-root-port-base"}
+var deviceClasses = []string{"virtio-pci", "virtio-device", "pci-device", "pcie-slot", "pcie-root-port-base", "ide-device"}
 
 // classesOf returns the classes whose globals a driver takes.
 func classesOf(m *deviceModel) []string {
@@ -168,6 +167,9 @@ func classesOf(m *deviceModel) []string {
 	if strings.HasPrefix(m.Name, "virtio-") || strings.HasPrefix(m.Name, "vhost-") {
 		base, _, _ := strings.Cut(m.Name, "-pci")
 		c = append(c, "virtio-pci", "virtio-device", base+"-device")
+	}
+	if m.Bus == onIDE {
+		c = append(c, "ide-device")
 	}
 	if m.Kind == RootPort || m.Kind == DownstreamPort {
 		c = append(c, "pcie-slot", "pcie-root-port-base")
@@ -184,4 +186,15 @@ func (b *builder) withGlobals(m *deviceModel, p props) props {
 		}
 	}
 	return append(out, p...)
+}
+
+// refuseGlobals refuses globals of classes that reach a device which no -device option makes, and set a property of it that
+// a measurement shows. Empty and 0 are the defaults of all of them.
+func (b *builder) refuseGlobals(classes []string, properties ...string) error {
+	for _, g := range b.globals {
+		if slices.Contains(classes, g.driver) && slices.Contains(properties, g.property) && g.value != "" && g.value != "0" {
+			return unsupportedErr("-global", g.driver+"."+g.property+"="+g.value, "what it does to a device that the machine makes is not modelled")
+		}
+	}
+	return nil
 }

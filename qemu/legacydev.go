@@ -70,7 +70,14 @@ func (b *builder) serialPorts() error {
 		b.m.Parallel = append(b.m.Parallel, n)
 		n++
 	}
-	return nil
+	var made []string
+	if len(b.m.Serial) > 0 {
+		made = append(made, "isa-serial")
+	}
+	if len(b.m.Parallel) > 0 {
+		made = append(made, "isa-parallel")
+	}
+	return b.refuseGlobals(made, "index", "iobase", "irq")
 }
 
 // addSerial makes a port of -device isa-serial.

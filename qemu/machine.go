@@ -11,6 +11,7 @@ type Machine struct {
 	// MachineVersion is the version in Type, by major and minor number.
 	MachineVersion Version
 	TDX            bool   // a TD: confidential-guest-support names a tdx-guest, or the caller said so
+	StartsTD       bool   // the command line itself says so
 	Accel          string // accelerator, "kvm" or "tcg"; empty where the command line leaves it to QEMU
 	KernelIRQChip  string // kernel-irqchip=, "split" in a TD
 
@@ -198,7 +199,9 @@ type PCIDevice struct {
 	// IOReserve is what a port asks firmware to reserve of I/O space, in bytes; 0 is nothing asked.
 	IOReserve uint64
 	// NoIO says that io-reserve=0 took the port's I/O window away.
-	NoIO          bool
+	NoIO bool
+	// NoMemReserve says that mem-reserve=0 asked firmware to keep no 32-bit memory free, not even its default.
+	NoMemReserve  bool
 	Bridge        *Bus   // secondary bus of a bridge or port, nil for others
 	ExtraRoot     *Bus   // root bus of a pxb, nil for others
 	Pref64Reserve uint64 // pref64-reserve= of a port; 0 without

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -37,10 +38,22 @@ func parseKeyval(option, arg, implied string) (props, error) {
 	return p, nil
 }
 
+// accelKeys are the properties of KVM and TCG. QEMU 10.2, accel/kvm/kvm-all.c, target/i386/kvm/kvm.c and
+// accel/tcg/tcg-all.c. Of them only the place of the interrupt controllers reaches a table.
+var accelKeys = []string{"accel", "kernel-irqchip", "kvm-shadow-mem", "dirty-ring-size", "eager-split-size", "notify-vmexit", "notify-window",
+	"device", "xen-version", "xen-gnttab-max-frames", "xen-evtchn-max-pirq", "honor-guest-pat", "thread", "tb-size", "split-wx", "one-insn-per-tb"}
+
+// accelerators are those of which it is known what they leave of a CPU; qtest runs no guest code.
+var accelerators = []string{"", "kvm", "tcg", "qtest"}
+
 // readAccel notes -accel. Of several the first that works is taken; the first is what is taken here.
 func (b *builder) readAccel(arg string) error {
+	p := parseProps(arg, "accel")
+	if err := checkKeys("-accel", arg, p, accelKeys...); err != nil {
+		return err
+	}
 	if b.accel == "" {
-		b.accel = parseProps(arg, "accel").str("accel")
+		b.accel, b.irqchip = p.str("accel"), p.str("kernel-irqchip")
 	}
 	return nil
 }
@@ -255,7 +268,7 @@ func (b *builder) setCGS(key, id string) error {
 	if t := o.str("qom-type"); t != "tdx-guest" {
 		return unsupportedErr("-machine", key+"="+id, "object %s is a %s: only tdx-guest makes a TD", id, t)
 	}
-	b.m.TDX = true
+	b.m.TDX, b.m.StartsTD = true, true
 	return nil
 }
 
@@ -305,7 +318,13 @@ func (b *builder) resolveMachine() error {
 			return err
 		}
 	}
+	if !slices.Contains(accelerators, b.accel) {
+		return unknownErr("-accel", b.accel, "only KVM and TCG are modelled", nearest(b.accel, accelerators))
+	}
 	m.Accel = b.accel
+	if b.irqchip != "" { // -accel is applied behind -machine
+		m.KernelIRQChip = b.irqchip
+	}
 	return b.forceTDX()
 }
 

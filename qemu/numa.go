@@ -51,29 +51,9 @@ func (b *builder) resolveNUMA() error {
 	for i := range cpuNode {
 		cpuNode[i] = -1
 	}
-	count, dist, mapped := 0, false, false
-	for i, p := range b.numa {
-		arg := b.numaArgs[i]
-		var err error
-		switch t := p.str("type"); t {
-		case "node":
-			err = b.numaNode(nodes, cpuNode, &count, arg, p)
-			_, cpus := p.get("cpus")
-			mapped = mapped || cpus
-		case "dist":
-			err, dist = numaDistance(nodes, arg, p), true
-		case "cpu":
-			err, mapped = b.numaCPU(nodes, cpuNode, arg, p), true
-		case "hmat-lb":
-			err = b.hmatLocality(nodes, count, arg, p)
-		case "hmat-cache":
-			err = b.hmatCache(nodes, count, arg, p)
-		default:
-			err = unknownErr("-numa", arg, fmt.Sprintf("unknown type %q", t), nearest(t, []string{"node", "dist", "cpu", "hmat-lb", "hmat-cache"}))
-		}
-		if err != nil {
-			return err
-		}
+	count, mapped, err := b.readNodes(nodes, cpuNode)
+	if err != nil {
+		return err
 	}
 	m := b.m
 	if count == 0 {
@@ -110,12 +90,39 @@ func (b *builder) resolveNUMA() error {
 		nodes[i].ID = i
 		m.NUMA = append(m.NUMA, nodes[i].NUMANode)
 	}
-	if dist {
+	if slices.ContainsFunc(b.numa, func(p props) bool { return p.str("type") == "dist" }) {
 		if err := b.completeDistances(nodes[:count]); err != nil {
 			return err
 		}
 	}
 	return b.completeHMAT(nodes[:count])
+}
+
+// readNodes applies each -numa in turn. It returns how many nodes there are, and whether CPUs were put into any by name.
+func (b *builder) readNodes(nodes []numaNode, cpuNode []int) (count int, mapped bool, err error) {
+	for i, p := range b.numa {
+		arg := b.numaArgs[i]
+		switch t := p.str("type"); t {
+		case "node":
+			err = b.numaNode(nodes, cpuNode, &count, arg, p)
+			_, cpus := p.get("cpus")
+			mapped = mapped || cpus
+		case "dist":
+			err = numaDistance(nodes, arg, p)
+		case "cpu":
+			err, mapped = b.numaCPU(nodes, cpuNode, arg, p), true
+		case "hmat-lb":
+			err = b.hmatLocality(nodes, count, arg, p)
+		case "hmat-cache":
+			err = b.hmatCache(nodes, count, arg, p)
+		default:
+			err = unknownErr("-numa", arg, fmt.Sprintf("unknown type %q", t), nearest(t, []string{"node", "dist", "cpu", "hmat-lb", "hmat-cache"}))
+		}
+		if err != nil {
+			return 0, false, err
+		}
+	}
+	return count, mapped, nil
 }
 
 // numaNode applies -numa node.

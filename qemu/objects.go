@@ -107,11 +107,32 @@ func (b *builder) readObject(arg string) error {
 	if id == "" {
 		return needArg("-object", arg, "id")
 	}
+	if t == "tdx-guest" {
+		if err := checkTDXGuest(arg, p); err != nil {
+			return err
+		}
+	}
 	if _, ok := b.objects[id]; ok {
 		return usageErr("-object", arg, "there is an object %s already", id)
 	}
 	b.objects[id] = p
 	b.objectOrder = append(b.objectOrder, id)
+	return nil
+}
+
+// tdxGuestKeys are the properties of a tdx-guest: QEMU 10.2, qapi/qom.json, TdxGuestProperties, and those of builds with
+// Intel's patches. All are fields of a report or the host's; none is measured.
+var tdxGuestKeys = []string{"qom-type", "id", "attributes", "sept-ve-disable", "mrconfigid", "mrowner", "mrownerconfig", "quote-generation-socket",
+	"quote-generation-service", "debug", "vsockport"}
+
+// checkTDXGuest refuses properties that a tdx-guest has not.
+func checkTDXGuest(arg string, p props) error {
+	for _, kv := range p {
+		name, _, _ := strings.Cut(kv.Key, ".") // a socket's address is an object of its own
+		if err := checkKeys("-object", arg, props{{name, kv.Value}}, tdxGuestKeys...); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -45,6 +45,7 @@ type builder struct {
 	memory      props
 	cpu         string
 	accel       string
+	irqchip     string // -accel kernel-irqchip=
 	nodefaults  bool
 	net         bool // a -netdev, -nic or -net was given
 	usbDevices  bool // -usbdevice was given
@@ -72,6 +73,7 @@ type builder struct {
 	buses       []*bus // every bus that a device can be put on
 	serialUsed  map[int]bool
 	serialNext  int
+	acpiIndexes map[uint64]bool
 	order       int                  // PCI functions made so far
 	chassis     map[[2]uint64]string // which port has which chassis and slot number
 }
@@ -87,7 +89,7 @@ func ParseArgs(args []string, release string, opts ParseOptions) (*Machine, erro
 	}
 	b := &builder{
 		opts: opts, m: &Machine{}, machine: map[string]string{}, objects: map[string]props{}, ids: map[string]bool{},
-		serialUsed: map[int]bool{},
+		serialUsed: map[int]bool{}, acpiIndexes: map[uint64]bool{},
 	}
 	var err error
 	if opts.Assume != "" {

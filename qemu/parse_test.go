@@ -19,9 +19,9 @@ func parseLine(t *testing.T, release, line string) *Machine {
 	return m
 }
 
-// TestRefused has one command line for each way of being wrong, with the words that its error must have.
 // Beginnings of command lines that TestRefused goes on with.
 const (
+	td        = "-M q35,confidential-guest-support=t -object tdx-guest,id=t "
 	hmat      = "-M q35,hmat=on -m 1G -object memory-backend-ram,id=m,size=1G -smp 2 -numa node,nodeid=0,cpus=0-1,memdev=m"
 	latency   = " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-latency"
 	bandwidth = " -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth"
@@ -30,6 +30,7 @@ const (
 		"-object memory-backend-ram,id=c,size=1M -object memory-backend-ram,id=d,size=2G -object memory-backend-file,id=f,size=64M,mem-path=x -M q35"
 )
 
+// TestRefused has one command line for each way of being wrong, with the words that its error must have.
 func TestRefused(t *testing.T) {
 	for _, tc := range []struct {
 		line string
@@ -82,7 +83,7 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -smp 0", ErrUsage, "cpus=0"},
 		{"-M q35 -smp 4,sockets=3", ErrUsage, "is not maxcpus"},
 		{"-M q35 -smp 4,maxcpus=2", ErrUsage, "less than cpus"},
-		{"-M q35 -smp 4097", ErrUsage, "more than the 4096"},
+		{"-M q35 -smp 4097", ErrUsage, "from 1 to 4096"},
 		{"-M pc-q35-8.0 -smp 289", ErrUsage, "more than the 288"},
 		{"-M q35 -smp 4,clusters=2", ErrUsage, "not supported by q35"},
 		{"-M q35 -smp 4,books=2", ErrUsage, "not supported by q35"},
@@ -224,11 +225,39 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -drive index=0,unit=1,file=x", ErrUsage, "does not go with"},
 		{"-M q35,sata=off -cdrom x", ErrUsage, "no such SATA port"},
 		{"-M q35 -virtfs local", ErrUsage, "mount_tag"},
+		{"-M q35 -smp 4,dies=65536,modules=65536,cores=65536,threads=65536", ErrUsage, "from 1 to 4096"},
+		{"-M q35 -smp 4,dies=4096,modules=4096,cores=4096,threads=4096", ErrUsage, "is not maxcpus (4)"},
+		{"-M q35 -smp sockets=4096,dies=4096,modules=4096,cores=4096,threads=4096", ErrUsage, "are more than the 4096"},
+		{"-M q35 -device pcie-root-port,chassis=1,mem-reserve=0xffffffffffffff00", ErrUnsupported, "mem-reserve=18446744073709551360 is more than 2147483648"},
+		{"-M q35 -device pcie-root-port,chassis=1,pref32-reserve=3G", ErrUnsupported, "pref32-reserve=3221225472 is more than"},
+		{"-M q35 -device pcie-root-port,chassis=1,pref64-reserve=15E", ErrUnsupported, "pref64-reserve="},
+		{"-M q35 -device pcie-root-port,chassis=1,io-reserve=15E", ErrUnsupported, "io-reserve="},
+		{"-M q35 -device pcie-root-port,id=r,chassis=1 -device edu,bus=r,addr=0x19", ErrUnsupported, "edu: is behind port r, whose slot 0 is empty"},
+		{"-M q35 -device pcie-root-port,id=r,chassis=1 -device edu,id=e,bus=r,addr=0.1", ErrUnsupported, "behind port r"},
 		// CPU.
 		{"-M q35 -cpu host", ErrUsage, "needs -accel kvm"},
 		{"-M q35 -cpu qemu64,phys-bits=60", ErrUsage, "from 32 to 52"},
 		{"-M q35 -cpu qemu64,vendor=Intel", ErrUsage, "12 characters"},
 		{"-M q35 -cpu qemu64,stepping=16", ErrUsage, "from 0 to 15"},
+		{td + "-cpu host,phys-bits=46", ErrUnsupported, "which are 52 on every processor with TDX"},
+		{td + "-cpu host,host-phys-bits-limit=46", ErrUnsupported, "which are 52 on every processor with TDX"},
+		{"-M q35 -accel hvf", ErrUnknown, "only KVM and TCG are modelled"},
+		{"-M q35,accel=xen:tcg", ErrUnknown, "only KVM and TCG are modelled"},
+		{"-M q35 -accel kvm,kernel-irqchop=split", ErrUnknown, "did you mean kernel-irqchip"},
+		{td + "-accel kvm,kernel-irqchip=on", ErrUsage, "a TD needs kernel-irqchip=split"},
+		{"-M q35 -object tdx-guest,id=t,mrconfigidd=x", ErrUnknown, "did you mean mrconfigid"},
+		// Devices that the machine makes take globals too; real QEMU's tables and bootorder have them.
+		{"-M q35 -global ich9-ahci.acpi-index=7", ErrUnsupported, "ich9-ahci.acpi-index=7: what it does to a device that the machine makes"},
+		{"-M q35 -usb -global ich9-usb-uhci1.acpi-index=9", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global pci-device.romfile=x", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global isa-serial.irq=5 -serial null", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global isa-parallel.iobase=0x278 -parallel null", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global ide-hd.bootindex=1 -hda x", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global ide-device.bootindex=1", ErrUnsupported, "a device that the machine makes"},
+		{"-M q35 -global ide-device.bootindx=1 -device ide-hd,drive=d", ErrUnknown, "did you mean bootindex"},
+		{"-M q35 -device virtio-blk-pci,drive=d,class=0x0180,bootindex=1", ErrUnsupported, "class=0x0180 changes what firmware sees"},
+		{"-M q35 -device edu,acpi-index=5 -device edu,acpi-index=5", ErrUsage, "acpi-index=5 is another device's already"},
+		{"-M q35 -device edu,acpi-index=16384", ErrUsage, "up to 16383"},
 	} {
 		args := strings.Fields(tc.line)
 		if strings.HasSuffix(tc.line, " ") {

@@ -13,6 +13,7 @@ var shapingProps = []struct{ driver, property, same string }{
 	{"*", "failover_pair_id", ""}, // the device is hidden until the guest asks for it
 	{"*", "sriov-pf", ""},
 	{"*", "modern-pio-notify", "off"},
+	{"*", "class", ""}, // names the function in bootorder
 	{"*", "x-disable-pcie", "off"},
 	{"*", "x-native-hotplug", ""},
 	{"nvme", "max_ioqpairs", "64"}, {"nvme", "msix_qsize", "65"}, {"nvme", "cmb_size_mb", "0"}, {"nvme", "pmrdev", ""},

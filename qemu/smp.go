@@ -8,8 +8,8 @@ func (b *builder) readSMP(arg string) error {
 	return nil
 }
 
-// maxTopologyPart bounds each number of -smp, so that no product overflows; QEMU's own limit on CPUs is 4096.
-const maxTopologyPart = 1 << 16
+// maxTopologyPart bounds each number of -smp, so that no product overflows: it is QEMU's limit on CPUs.
+const maxTopologyPart = 4096
 
 // resolveTopology completes -smp. Of what is left out, QEMU prefers cores to sockets to threads since pc-q35-6.2, and
 // sockets to cores to threads before. Follows QEMU 10.2, hw/core/machine-smp.c, machine_parse_smp_config.
@@ -38,51 +38,49 @@ func (b *builder) resolveTopology() error {
 	if n["modules"] > 1 && b.m.Release.Less(Version{Major: 9, Minor: 1}) {
 		return usageErr("-smp", "", "modules > 1 is not supported before QEMU 9.1")
 	}
-	dies, modules := max(n["dies"], 1), max(n["modules"], 1)
-	cpus, maxcpus, sockets, cores, threads := n["cpus"], n["maxcpus"], n["sockets"], n["cores"], n["threads"]
-	outer := dies * modules
-	if cpus == 0 && maxcpus == 0 {
-		sockets, cores, threads = max(sockets, 1), max(cores, 1), max(threads, 1)
-	} else {
-		if maxcpus == 0 {
-			maxcpus = cpus
-		}
-		preferSockets := b.m.MachineVersion.Less(Version{Major: 6, Minor: 2})
-		switch {
-		case preferSockets && sockets == 0:
-			cores, threads = max(cores, 1), max(threads, 1)
-			sockets = maxcpus / (outer * cores * threads)
-		case preferSockets && cores == 0, !preferSockets && cores == 0:
-			sockets, threads = max(sockets, 1), max(threads, 1)
-			cores = maxcpus / (sockets * outer * threads)
-		case sockets == 0:
-			threads = max(threads, 1)
-			sockets = maxcpus / (outer * cores * threads)
-		}
-		if threads == 0 {
-			if d := sockets * outer * cores; d != 0 {
-				threads = maxcpus / d
-			}
-		}
+	t := completeTopology(n, b.m.MachineVersion.Less(Version{Major: 6, Minor: 2}))
+	switch total := t.Sockets * t.Dies * t.Modules * t.Cores * t.Threads; {
+	case total != t.MaxCPUs:
+		return usageErr("-smp", "", "sockets (%d) * dies (%d) * modules (%d) * cores (%d) * threads (%d) is not maxcpus (%d)",
+			t.Sockets, t.Dies, t.Modules, t.Cores, t.Threads, t.MaxCPUs)
+	case t.MaxCPUs < t.CPUs:
+		return usageErr("-smp", "", "maxcpus (%d) is less than cpus (%d)", t.MaxCPUs, t.CPUs)
+	case t.MaxCPUs > b.maxCPUs():
+		return usageErr("-smp", "", "%d CPUs are more than the %d that %s supports", t.MaxCPUs, b.maxCPUs(), b.m.Type)
 	}
-	total := sockets * outer * cores * threads
-	if maxcpus == 0 {
-		maxcpus = total
+	b.m.Topology = t
+	return nil
+}
+
+// completeTopology fills in what is left out, which is 0. preferSockets is QEMU's way up to pc-q35-6.1.
+func completeTopology(n map[string]int, preferSockets bool) Topology {
+	t := Topology{CPUs: n["cpus"], MaxCPUs: n["maxcpus"], Sockets: n["sockets"], Dies: max(n["dies"], 1), Modules: max(n["modules"], 1),
+		Cores: n["cores"], Threads: n["threads"]}
+	outer := t.Dies * t.Modules
+	if t.CPUs == 0 && t.MaxCPUs == 0 {
+		t.Sockets, t.Cores, t.Threads = max(t.Sockets, 1), max(t.Cores, 1), max(t.Threads, 1)
+		t.MaxCPUs = t.Sockets * outer * t.Cores * t.Threads
+		t.CPUs = t.MaxCPUs
+		return t
 	}
-	if cpus == 0 {
-		cpus = maxcpus
+	if t.MaxCPUs == 0 {
+		t.MaxCPUs = t.CPUs
+	}
+	if t.CPUs == 0 {
+		t.CPUs = t.MaxCPUs
 	}
 	switch {
-	case total != maxcpus:
-		return usageErr("-smp", "", "sockets (%d) * dies (%d) * modules (%d) * cores (%d) * threads (%d) is not maxcpus (%d)",
-			sockets, dies, modules, cores, threads, maxcpus)
-	case maxcpus < cpus:
-		return usageErr("-smp", "", "maxcpus (%d) is less than cpus (%d)", maxcpus, cpus)
-	case maxcpus > b.maxCPUs():
-		return usageErr("-smp", "", "%d CPUs are more than the %d that %s supports", maxcpus, b.maxCPUs(), b.m.Type)
+	case t.Sockets == 0 && (preferSockets || t.Cores != 0):
+		t.Cores, t.Threads = max(t.Cores, 1), max(t.Threads, 1)
+		t.Sockets = t.MaxCPUs / (outer * t.Cores * t.Threads)
+	case t.Cores == 0:
+		t.Sockets, t.Threads = max(t.Sockets, 1), max(t.Threads, 1)
+		t.Cores = t.MaxCPUs / (t.Sockets * outer * t.Threads)
 	}
-	b.m.Topology = Topology{CPUs: cpus, MaxCPUs: maxcpus, Sockets: sockets, Dies: dies, Modules: modules, Cores: cores, Threads: threads}
-	return nil
+	if d := t.Sockets * outer * t.Cores; t.Threads == 0 && d != 0 {
+		t.Threads = t.MaxCPUs / d
+	}
+	return t
 }
 
 // maxCPUs is the machine type's limit. Follows QEMU 10.2, hw/i386/pc_q35.c.

@@ -178,9 +178,15 @@ func netConfig(d *deviceBuild) (uint64, error) {
 			n = max(n, f.end)
 		}
 	}
-	for key, end := range map[string]uint64{"host_mtu": 12, "speed": 17, "duplex": 17} {
-		if _, ok := d.props.get(key); ok {
-			n = max(n, end)
+	// QEMU's own values for "not set", hw/net/virtio-net.c, virtio_net_device_realize.
+	for _, f := range []struct {
+		key   string
+		unset int64
+		end   uint64
+	}{{"host_mtu", 0, 12}, {"speed", -1, 17}, {"duplex", -1, 17}} {
+		v, ok := d.props.get(f.key)
+		if number, isNumber := parseInt(v); ok && !(isNumber && number == f.unset) {
+			n = max(n, f.end)
 		}
 	}
 	return n, nil

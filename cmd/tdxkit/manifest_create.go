@@ -135,7 +135,7 @@ func createMatrix(c *cli.Context, t *terminal, h *manifest.Header) error {
 	if k.parse, err = parseOptions(c); err != nil {
 		return err
 	}
-	k.parse.TDX = true
+	k.parse.TDX, k.term = true, t
 	if k.groups, err = readMatrix(c); err != nil {
 		return err
 	}
@@ -362,10 +362,15 @@ func (k *creation) name(s *sketch) string {
 
 // collect writes the variants.
 func (k *creation) collect(out *manifest.Writer, queue <-chan chan *sketch) error {
+	noted := false
 	for slot := range queue {
 		s := <-slot
 		if s.err != nil {
 			return s.err
+		}
+		if !noted {
+			k.noteResult(s.result)
+			noted = true
 		}
 		m := s.machine
 		v := manifest.Variant{ID: k.name(s), Platform: k.platform(s), CPUs: m.Topology.CPUs, Memory: m.RAM}

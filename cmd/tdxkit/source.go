@@ -19,7 +19,7 @@ import (
 
 // A source is where shapes come from: a command line as given, or a document that stands for one.
 type source struct {
-	command func(s shape) ([]string, error) // the whole command line of a shape, program first
+	command func(s shape) ([]string, error) // the whole command line of a shape, program first; for several goroutines
 	made    bool                            // the command line was made here, not given
 	qemu    string                          // release that the document names, or ""
 	assumed []string                        // what a document leaves open
@@ -274,7 +274,7 @@ func vmConfigSource(c *cli.Context, m *dstack.Metadata) (*source, error) {
 	} else if !c.IsSet("cpus") || !c.IsSet("memory") {
 		return nil, usage("an image says nothing of vCPUs and memory", "give --cpus and --memory, or --vm-config")
 	}
-	s.qemu, s.config = config.QEMU, config
+	s.qemu, s.config, s.assumed = config.QEMU, config, config.Assumed()
 	s.command = func(sh shape) ([]string, error) {
 		vm := *config
 		if sh.cpus > 0 {
@@ -287,7 +287,6 @@ func vmConfigSource(c *cli.Context, m *dstack.Metadata) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.assumed = l.Assumed
 		return l.Args, nil
 	}
 	return s, nil

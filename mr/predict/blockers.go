@@ -48,6 +48,7 @@ var blockers = []struct {
 		})},
 	{allRTMRs, when("the machine has a TPM: no evidence shows what a TD measures beside one",
 		func(p *platform) bool { return p.machine.TPM != qemu.NoTPM })},
+	{allRTMRs, otherModules},
 	{allRTMRs, fwCfgSwitches},
 	{allRTMRs, storedVariables},
 }
@@ -60,6 +61,14 @@ func when(why string, holds func(*platform) bool) func(*platform) (string, error
 		}
 		return why, nil
 	}
+}
+
+// otherModules finds firmware in which somebody else's module measures too.
+func otherModules(p *platform) (string, error) {
+	if p.profile.Measures != Yes || p.profile.Other == "" {
+		return "", nil
+	}
+	return "the firmware has a module that is not edk2's and may measure: " + p.profile.Other, nil
 }
 
 // harmlessFwCfg are the fw_cfg items that firmware reads and that change nothing that is measured with -kernel, or what

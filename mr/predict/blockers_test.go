@@ -124,3 +124,17 @@ func withVariable(t *testing.T, name string, state ovmf.VariableState) []byte {
 	copy(data[store.Off+28:], rec)
 	return data
 }
+
+// TestOtherModules refuses firmware in which a module that is not edk2's may measure, unless the firmware measures nothing.
+func TestOtherModules(t *testing.T) {
+	for _, tc := range []struct {
+		measures Answer
+		other    string
+		blocked  bool
+	}{{Yes, "Agent", true}, {Yes, "", false}, {No, "Agent", false}} {
+		p := &platform{profile: &Profile{Measures: tc.measures, Other: tc.other}}
+		if why, err := otherModules(p); err != nil || (why != "") != tc.blocked || tc.blocked && !strings.Contains(why, tc.other) {
+			t.Errorf("%+v: %q, %v", tc, why, err)
+		}
+	}
+}

@@ -59,6 +59,9 @@ func Measure(img *Image, m *qemu.Machine, o Options) (*Result, error) {
 	if profile.Newer && profile.Measures == Yes {
 		r.Notes = append(r.Notes, "the firmware may be newer than the newest edk2 release known here ("+profile.Releases+"): its bytes are read as those of that release")
 	}
+	if !m.StartsTD {
+		r.Notes = append(r.Notes, "the command line has no confidential-guest-support and starts no TD: the registers are those of a TD of its shape")
+	}
 	if o.wants(mr.MRTD) {
 		r.Values[mr.MRTD] = img.Firmware.MRTD(pageOrder(m, o))
 	}

@@ -257,7 +257,8 @@ func TestNewProfile(t *testing.T) {
 	}
 }
 
-// TestNotes says that firmware may be newer than what is known, unless the user names its release.
+// TestNotes says that firmware may be newer than what is known, unless the user names its release, and that a command line
+// starts no TD.
 func TestNotes(t *testing.T) {
 	for _, tc := range []struct {
 		firmware string
@@ -271,6 +272,17 @@ func TestNotes(t *testing.T) {
 		if len(r.Notes) != tc.want {
 			t.Errorf("%s, release %d: notes %q, want %d", tc.firmware, tc.release, r.Notes, tc.want)
 		}
+	}
+	plain, err := qemu.ParseArgs([]string{"-machine", "q35", "-nodefaults", "-m", "2G", "-kernel", "k"}, "10.2.2", qemu.ParseOptions{TDX: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Measure(plainImage(t, "ovmf-2025.02"), plain, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "starts no TD") {
+		t.Errorf("a command line without confidential-guest-support: notes %q", r.Notes)
 	}
 }
 

@@ -48,6 +48,7 @@ type Profile struct {
 	SecureBoot           Answer // built with Secure Boot
 	PKEnrolled           Answer // the variable store has a platform key
 	FiveLevel            Answer // page tables of five levels where the processor has them
+	Other                string // a module that measures beside edk2's own; empty without
 
 	ECAMBase uint64 // PCIEXBAR as the firmware programs it; 0 is unknown
 
@@ -149,6 +150,9 @@ func newProfile(f *ovmf.Facts, release Release) (*Profile, error) {
 	p.BootVariablesInRTMR1 = between.since(202302).not()
 	p.SeparatorInRTMR1 = or(p.SeparatorInRTMR1, p.BootVariablesInRTMR1)
 	p.FiveLevel = Answer(f.FiveLevel.Value)
+	if f.OtherMeasuring.Value == ovmf.Yes {
+		p.Other = f.OtherMeasuring.Evidence
+	}
 	p.between = between
 	switch between.since(202305) { // PcdPciExpressBaseAddress in OvmfPkg/OvmfPkgX64.dsc and IntelTdx/IntelTdxX64.dsc
 	case Yes:

@@ -359,9 +359,10 @@ func (p *placer) reserve(n *needs, d *qemu.PCIDevice) {
 	if d.IOReserve > 0 {
 		pad(&n.io, pow2Ceil(d.IOReserve))
 	}
-	if d.MemReserve > 0 {
+	switch {
+	case d.MemReserve > 0:
 		pad(&n.mem32, pow2Ceil(d.MemReserve))
-	} else {
+	case !d.NoMemReserve:
 		pad(&n.mem32, hotplugMMIO)
 	}
 }

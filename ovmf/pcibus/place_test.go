@@ -93,6 +93,41 @@ func above4G(b *qemu.Bus, nr uint8, p pcibus.Placement) []string {
 	return out
 }
 
+// TestReservations compares what firmware keeps free behind a port that can be plugged into: by default, as asked for, and
+// nothing of 32-bit memory where that is asked for.
+func TestReservations(t *testing.T) {
+	small := pcibus.Window{Base: 1 << 40, Size: 32 << 30, Generation: pcibus.Stable202505} // too small for a default of 64-bit memory
+	memory := func(props string) qemu.Range {
+		m := parse(t, "-m 2G -device pxb-pcie,id=p,bus_nr=100 -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "+
+			"-device pcie-root-port,id=r,bus=p,chassis=1"+props)
+		placed, err := pcibus.Place(m, small)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for d, f := range placed {
+			if d.ID == "r" {
+				return f.WindowMemory
+			}
+		}
+		t.Fatal("the port is not placed")
+		return qemu.Range{}
+	}
+	length := func(r qemu.Range) uint64 {
+		if r == (qemu.Range{}) {
+			return 0
+		}
+		return r.Max - r.Min + 1
+	}
+	for props, want := range map[string]uint64{
+		"": 2 << 20, ",mem-reserve=0": 0, ",mem-reserve=3M": 4 << 20, ",mem-reserve=0xffffffffffffffff": 2 << 20,
+		",pref64-reserve=18446744073709551615": 2 << 20, ",hotplug=off": 0,
+	} {
+		if got := length(memory(props)); got != want {
+			t.Errorf("%q: the port's window has %#x bytes of memory, want %#x", props, got, want)
+		}
+	}
+}
+
 // TestPlaceRefused shows each kind of machine whose placement is not known.
 func TestPlaceRefused(t *testing.T) {
 	const expander = "-device pxb-pcie,id=p,bus_nr=100 -device pcie-root-port,id=r,bus=p,chassis=1 "

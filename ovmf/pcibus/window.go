@@ -115,11 +115,29 @@ func Window64(g Guest, gen Generation) (Window, error) {
 	return w, nil
 }
 
-// parseOverride reads the content of the item as firmware does: decimal digits, with a line break at the end at most.
+// parseOverride reads the content of the item as firmware does: up to 22 bytes and perhaps a zero behind them; one line break
+// at the end is dropped; blanks, then decimal digits, and nothing else up to the first zero. What it cannot read it ignores.
+// edk2-stable202505, OvmfPkg/Library/QemuFwCfgSimpleParserLib/QemuFwCfgSimpleParser.c, QemuFwCfgParseUint64WithLimit, and
+// MdePkg/Library/BaseLib/SafeString.c, AsciiStrDecimalToUint64S.
 func parseOverride(b []byte) (mib uint64, ok bool) {
-	s := strings.TrimRight(string(b), "\x00")
-	s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
-	n, err := strconv.ParseUint(s, 10, 32)
+	const room = 23 // UINT64_STRING_MAX_SIZE and CRLF_LENGTH
+	s := string(b)
+	if !strings.HasSuffix(s, "\x00") {
+		s += "\x00"
+	}
+	if len(s) > room {
+		return 0, false
+	}
+	s = strings.TrimSuffix(s, "\x00")
+	if line, cut := strings.CutSuffix(s, "\n"); cut {
+		s = strings.TrimSuffix(line, "\r")
+	}
+	s, _, _ = strings.Cut(s, "\x00")
+	digits := strings.TrimLeft(strings.TrimLeft(s, " \t"), "0")
+	if s == "" || digits == "" {
+		return 0, s != "" // of blanks alone it makes 0 as well
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
 	return n, err == nil && n <= maxOverride
 }
 
