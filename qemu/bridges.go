@@ -83,6 +83,9 @@ func (d *deviceBuild) reservations(hide bool) error {
 	if p.MemReserve, err = d.size("mem-reserve", 0); err != nil {
 		return err
 	}
+	if v, ok := d.props.get("mem-reserve"); ok && v != "-1" {
+		p.NoMemReserve = p.MemReserve == 0
+	}
 	_, io := d.props.get("io-reserve")
 	p.NoIO = io && p.IOReserve == 0 && d.props.str("io-reserve") != "-1"
 	if d.model.Name == "pcie-root-port" && hide && p.HotplugPort && !io {

@@ -204,6 +204,7 @@ type PCIDevice struct {
 	Pref64Reserve uint64 // pref64-reserve= of a port; 0 without
 	Pref32Reserve uint64
 	MemReserve    uint64 // mem-reserve=; 0 without
+	NoMemReserve  bool   // mem-reserve=0 was asked for, which keeps firmware from reserving what it does by default
 	BusReserve    int    // bus-reserve=; 0 without
 	SHPC          bool   // the bridge has a hotplug controller of its own
 	Props         map[string]string
