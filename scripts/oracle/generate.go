@@ -37,14 +37,19 @@ type generator struct {
 	serial  []string // of virtio-serial devices
 	hda     []string
 	nvme    []string
+	rooted  []string // ids of functions on pcie.0
+}
+
+func newGenerator(r *rand.Rand, release qemu.Version, tpm bool) *generator {
+	return &generator{
+		Rand: r, release: release, tpm: tpm, files: map[string][]byte{},
+		taken: map[string]bool{}, boots: map[int]bool{}, indexes: map[int]bool{},
+	}
 }
 
 // generate makes shape number n of a seed.
 func generate(seed, n uint64, release qemu.Version, tpm bool) shape {
-	g := &generator{
-		Rand: rand.New(rand.NewPCG(seed, n)), release: release, tpm: tpm, files: map[string][]byte{},
-		taken: map[string]bool{}, boots: map[int]bool{}, indexes: map[int]bool{},
-	}
+	g := newGenerator(rand.New(rand.NewPCG(seed, n)), release, tpm)
 	g.machine()
 	g.topology()
 	g.memory()
@@ -54,6 +59,7 @@ func generate(seed, n uint64, release qemu.Version, tpm bool) shape {
 	g.firmwareOptions()
 	g.devices()
 	g.smbios()
+	g.respell()
 	return shape{g.options, g.files}
 }
 
@@ -118,11 +124,14 @@ func (g *generator) machine() {
 		g.maybe(7, "max-ram-below-4g=%s", pick(g, "1G", "2G", "3G", "1536M", "768M", "4G", "2000M")),
 		g.maybe(8, "vmport=%s", pick(g, "on", "off", "auto")), g.maybe(6, "pit=%s", pick(g, "on", "off")), g.maybeOnOff(4, "graphics"),
 		g.maybeOnOff(4, "mem-merge"), g.maybeOnOff(4, "dump-guest-core"), g.maybe(2, "suppress-vmdesc=on"),
-		g.maybe(2, "default-bus-bypass-iommu=off"), g.maybe(1, "hmat=off"), g.maybe(3, "cxl=%s", pick(g, "on", "off")),
+		g.maybe(2, "default-bus-bypass-iommu=%s", pick(g, "on", "off")), g.maybe(6, "nvdimm-persistence=%s", pick(g, "cpu", "mem-ctrl")), g.maybe(1, "hmat=off"), g.maybe(3, "cxl=%s", pick(g, "on", "off")),
 		g.maybe(2, "bus-lock-ratelimit=5"),
 	}
 	if g.since(8, 2) {
 		words = append(words, g.maybe(2, "fd-bootchk=off"))
+	}
+	if g.since(11, 1) {
+		words = append(words, g.maybeOnOff(8, "wdat"))
 	}
 	entry := []string{"32", "64"}
 	if g.since(9, 0) {
@@ -130,8 +139,14 @@ func (g *generator) machine() {
 	}
 	words = append(words, g.maybe(10, "smbios-entry-point-type=%s", pick(g, entry...)))
 	g.add(pick(g, "machine", "M"), words...)
-	if g.chance(2) {
+	switch g.IntN(50) {
+	case 0:
 		g.flag("usb")
+	case 1:
+		g.add("usbdevice", pick(g, "tablet", "kbd", "mouse"))
+	}
+	if g.chance(3) {
+		g.add("accel", "tcg", g.maybe(50, "one-insn-per-tb=off"))
 	}
 	if g.chance(2) && !g.since(9, 0) {
 		g.flag("no-hpet")
@@ -146,8 +161,10 @@ var models = []string{
 	"Cascadelake-Server-v4", "Cooperlake", "Icelake-Server", "Icelake-Server-v5", "SapphireRapids", "Denverton", "Snowridge",
 	"KnightsMill", "Opteron_G1", "Opteron_G3", "Opteron_G5", "EPYC", "EPYC-IBPB", "EPYC-v3", "EPYC-Rome", "EPYC-Milan", "Dhyana",
 	"max", "EPYC-Genoa", "GraniteRapids", "SapphireRapids-v2", "SierraForest", "EPYC-Turin", "ClearwaterForest", "GraniteRapids-v2",
-	"486", "pentium", "athlon", "base",
 }
+
+// oldModels are models whose address bits are in no table.
+var oldModels = []string{"486", "pentium", "athlon", "base"}
 
 func (g *generator) cpu() {
 	need := max(36, 30+bits.Len64(g.reach))
@@ -164,6 +181,9 @@ func (g *generator) cpu() {
 		return // the default
 	case g.chance(45):
 		words = []string{pick(g, models...)}
+		if g.chance(2) {
+			words[0] = pick(g, oldModels...)
+		}
 		for newModels[words[0]] != [2]int{} && !g.since(newModels[words[0]][0], newModels[words[0]][1]) {
 			words[0] = pick(g, models...)
 		}
@@ -180,6 +200,10 @@ func (g *generator) cpu() {
 		g.maybe(6, "%s", pick(g, "-aes", "+avx", "hypervisor=off", "topoext=on", "l3-cache=off", "kvm=off", "check=off")),
 		g.maybe(3, "family=%d", pick(g, 6, 15, 16, 25, 0)), g.maybe(3, "model=%d", pick(g, 1, 15, 106, 143, 255)), g.maybe(3, "stepping=%d", g.IntN(16)))
 	g.add("cpu", words...)
+	if g.chance(4) {
+		class := pick(g, words[0]+"-x86_64-cpu", "x86_64-cpu", "kvm64-x86_64-cpu")
+		g.add("global", class+"."+pick(g, "stepping=7", "pdpe1gb=on", "ss=off", "x2apic=on"))
+	}
 }
 
 // newModels are the first releases that have some of them.
@@ -328,10 +352,14 @@ func (g *generator) defaults() {
 		case 1:
 			g.add("drive", image, "format=raw", g.maybe(50, "if=ide"), g.maybe(30, "media=cdrom"))
 		case 2:
-			g.add(pick(g, "hda", "hdb", "cdrom"), "null-co://") // QEMU warns that it does not know the format
+			g.add(pick(g, "hda", "hdb", "hdc", "hdd", "cdrom"), "null-co://") // QEMU warns that it does not know the format
 		default:
 			g.add("drive", image, "format=raw", "if=none", "id="+g.name("unused"))
 		}
+	}
+	if g.chance(10) && !g.since(8, 0) {
+		g.add("watchdog", pick(g, "i6300esb", "ib700"))
+		g.taken["i6300esb"], g.taken["ib700"] = true, true
 	}
 	if g.chance(4) {
 		g.add("virtfs", "local", "path=.", "mount_tag=host", "security_model=none", "readonly=on")
@@ -341,7 +369,7 @@ func (g *generator) defaults() {
 // firmwareOptions are what is handed over beside devices.
 func (g *generator) firmwareOptions() {
 	if g.chance(20) {
-		g.add("boot", g.maybe(40, "order=%s", pick(g, "c", "dc", "n", "cdn")), g.maybe(50, "menu=%s", pick(g, "on", "off")),
+		g.add("boot", g.maybe(40, "order=%s", pick(g, "c", "dc", "n", "cdn")), g.maybe(8, "once=%s", pick(g, "d", "n")), g.maybe(50, "menu=%s", pick(g, "on", "off")),
 			g.maybe(40, "splash-time=%d", pick(g, 0, 1, 5000, 65535)), g.maybe(40, "strict=%s", pick(g, "on", "off")), "reboot-timeout=10")
 	}
 	if g.chance(6) {
@@ -355,6 +383,11 @@ func (g *generator) firmwareOptions() {
 		if g.chance(60) {
 			g.add("append", "console=ttyS0")
 		}
+		if g.chance(40) {
+			name := g.name("initrd")
+			g.files[name] = []byte("an initrd")
+			g.add("initrd", name)
+		}
 	}
 	g.userTables()
 	for _, w := range []option{
@@ -363,11 +396,67 @@ func (g *generator) firmwareOptions() {
 		{name: "debugcon", words: []string{"null"}}, {name: "no-user-config"}, {name: "action", words: []string{"panic=none"}},
 		{name: "overcommit", words: []string{"mem-lock=off"}}, {name: "d", words: []string{"guest_errors"}}, {name: "monitor", words: []string{"none"}},
 		{name: "object", words: []string{"iothread", "id=thread"}}, {name: "object", words: []string{"rng-random", "id=random", "filename=/dev/urandom"}},
+		{name: "D", words: []string{"/dev/null"}}, {name: "watchdog-action", words: []string{"none"}}, {name: "no-shutdown"}, {name: "only-migratable"},
+		{name: "audiodev", words: []string{"none", "id=unheard"}}, {name: "netdev", words: []string{"user", "id=unused"}}, {name: "seed", words: []string{"7"}},
+		{name: "object", words: []string{"throttle-group", "id=slow"}}, {name: "object", words: []string{"secret", "id=key", "data=x"}},
+		{name: "object", words: []string{"memory-backend-memfd", "id=idle", "size=4M", "share=on", "reserve=off"}}, {name: "sandbox", words: []string{"off"}},
 	} {
 		if g.chance(3) {
 			g.options = append(g.options, w)
 		}
 	}
+}
+
+// respell says the same in other words now and then: a property of a device by -set, devices in a configuration file.
+func (g *generator) respell() {
+	if g.chance(4) {
+		g.set()
+	}
+	if !g.chance(3) {
+		return
+	}
+	name := g.name("config")
+	var text strings.Builder
+	keep := g.options[:0:0]
+	for _, o := range g.options {
+		if o.name != "device" || o.json {
+			keep = append(keep, o)
+			continue
+		}
+		text.WriteString("[device]\n")
+		for i, w := range o.words {
+			key, v, ok := strings.Cut(w, "=")
+			if !ok && i == 0 {
+				key, v = "driver", w
+			}
+			fmt.Fprintf(&text, "  %s = \"%s\"\n", key, v)
+		}
+	}
+	g.files[name] = []byte(text.String())
+	g.options = append(keep, option{name: "readconfig", words: []string{name}})
+}
+
+// set moves one property of a device into an option of its own.
+func (g *generator) set() {
+	var named []int
+	for i, o := range g.options {
+		if o.name == "device" && !o.json && len(o.words) > 2 && slices.ContainsFunc(o.words, func(w string) bool { return strings.HasPrefix(w, "id=") }) {
+			named = append(named, i)
+		}
+	}
+	if len(named) == 0 {
+		return
+	}
+	i := pick(g, named...)
+	words := g.options[i].words
+	j := 1 + g.IntN(len(words)-1)
+	id := words[slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, "id=") })][3:]
+	if strings.HasPrefix(words[j], "id=") || strings.Contains(id, ".") {
+		return
+	}
+	moved := option{name: "set", words: []string{"device." + id + "." + words[j]}}
+	g.options[i].words = slices.Delete(slices.Clone(words), j, j+1)
+	g.options = slices.Insert(g.options, i+1, moved)
 }
 
 // globals are -global options that reach the chipset or devices.
@@ -380,7 +469,7 @@ func (g *generator) globals() {
 		{4, "ICH9-LPC.s4_val=0 1 2 5 255"}, {6, "ICH9-LPC.x-keep-pci-slot-hpc=on off"}, {2, "ICH9-LPC.smm-compat=on off"},
 		{2, "ICH9-LPC.noreboot=on off"}, {2, "ICH9-LPC.enable_tco=on off"}, {2, "mch.extended-tseg-mbytes=16"},
 		{18, "q35-pcihost.pci-hole64-size=0 1G 33G 64G 512G 1T 0x100000000000 100M 2000000000"}, {3, "q35-pcihost.x-pci-hole64-fix=on off"},
-		{2, "isa-debugcon.iobase=0x402"}, {2, "virtio-net-pci.vectors=0 3 9"},
+		{2, "isa-debugcon.iobase=0x402"}, {2, "virtio-net-pci.vectors=0 3 9"}, {2, "virtio-net-pci.mq=on"}, {2, "VGA.vgamem_mb=32"}, {2, "virtio-pci.disable-legacy=on off"}, {2, "pci-device.rombar=0"},
 		{2, "pcie-root-port.hotplug=on off"}, {2, "virtio-blk-pci.page-per-vq=on"}, {1, "kvm-pit.lost_tick_policy=discard"},
 		{2, "pcie-root-port.x-speed=8"}, {1, "nvme.aerl=4"}, {1, "e1000.romfile="}, {1, "virtio-net-pci.romfile="}, {1, "pci-bridge.shpc=on"},
 	} {

@@ -139,7 +139,8 @@ func (g *generator) port(driver string) {
 	})
 	if driver == "pcie-root-port" {
 		words = append(words, g.maybe(12, "pref64-reserve=%s", pick(g, "64G", "128G", "1M", "32M", "0")), g.maybe(5, "pref32-reserve=16M"),
-			g.maybe(6, "mem-reserve=%s", pick(g, "4M", "32M", "2M")), g.maybe(6, "io-reserve=%s", pick(g, "4K", "8K", "0")), g.maybe(1, "bus-reserve=4"),
+			g.maybe(6, "mem-reserve=%s", pick(g, "4M", "32M", "2M", "0")), g.maybe(6, "io-reserve=%s", pick(g, "4K", "8K", "0")),
+			g.maybe(7, "bus-reserve=%d", pick(g, 0, 1, 2, 4, 7)),
 			g.maybe(4, "x-speed=16"), g.maybe(4, "x-width=32"))
 	}
 	g.add("device", words...)
@@ -166,13 +167,12 @@ func (g *generator) bridge() {
 
 // index returns an acpi-index= that nothing else has, mostly.
 func (g *generator) index() int {
-	for {
-		n := 1 + g.IntN(16000)
-		if !g.indexes[n] {
-			g.indexes[n] = true
-			return n
-		}
+	n := 1 + g.IntN(16000)
+	for g.indexes[n] {
+		n++
 	}
+	g.indexes[n] = true
+	return n
 }
 
 // bootIndex returns bootindex= in some cases.
@@ -194,6 +194,7 @@ type endpointKind struct {
 	weight int
 	words  func(*generator) []string
 	since  [2]int // the first release that has it
+	until  [2]int // the first release that has it no more
 	after  func(g *generator, id string)
 	once   bool
 }
@@ -296,7 +297,7 @@ func (g *generator) endpoint() {
 		if n -= k.weight; n >= 0 {
 			continue
 		}
-		if k.once && g.taken[k.driver] || k.since != [2]int{} && !g.since(k.since[0], k.since[1]) {
+		if k.once && g.taken[k.driver] || !g.has(k) {
 			return
 		}
 		g.taken[k.driver] = true
@@ -304,6 +305,11 @@ func (g *generator) endpoint() {
 		g.put(k, g.on(b))
 		return
 	}
+}
+
+// has reports whether the release has a driver.
+func (g *generator) has(k endpointKind) bool {
+	return g.since(k.since[0], k.since[1]) && (k.until == [2]int{} || !g.since(k.until[0], k.until[1]))
 }
 
 // put adds a PCI device at a place.
@@ -322,6 +328,9 @@ func (g *generator) put(k endpointKind, where []string) {
 	}
 	words = slices.Concat(words, where, own, []string{g.maybe(5, "acpi-index=%d", g.index())})
 	g.add("device", words...)
+	if id != "" && !slices.ContainsFunc(where, func(w string) bool { return strings.HasPrefix(w, "bus=") && w != "bus=pcie.0" }) {
+		g.rooted = append(g.rooted, id)
+	}
 	if k.after != nil {
 		k.after(g, id)
 	}
@@ -342,7 +351,7 @@ func (g *generator) group() {
 			multi = "multifunction=on"
 		}
 		k := pick(g, endpointKinds...)
-		for k.once || k.since != [2]int{} {
+		for k.once || k.since != [2]int{} || k.until != [2]int{} {
 			k = pick(g, endpointKinds...)
 		}
 		g.put(k, []string{"bus=" + b.id, fmt.Sprintf("addr=%#x.%d", slot, fn), multi})

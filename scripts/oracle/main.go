@@ -36,6 +36,8 @@ func main() {
 	flag.StringVar(&o.kernel, "kernel", "fixtures/kernel/vmlinuz-6.12-cloud", "a kernel for -kernel")
 	flag.IntVar(&o.iasl, "iasl", 20, "how many shapes' tables go through iasl, where it is installed")
 	flag.BoolVar(&o.verbose, "v", false, "say what becomes of each shape")
+	flag.BoolVar(&o.properties, "properties", false, "in place of random shapes, each property of each driver, one at a time")
+	flag.StringVar(&o.driver, "driver", "", "with -properties: of this driver alone")
 	list := flag.String("qemu", os.Getenv("TDXKIT_QEMU"), "QEMUs: programs and folders, separated by colons (default: of PATH)")
 	flag.Parse()
 	ok, err := run(&o, *list, flag.Args(), os.Stdout)
@@ -56,6 +58,8 @@ type options struct {
 	sample           int
 	keep, kernel     string
 	verbose          bool
+	properties       bool
+	driver           string
 	tpm              bool
 }
 
@@ -88,10 +92,15 @@ func run(o *options, list string, args []string, w io.Writer) (bool, error) {
 			continue
 		}
 		r := &report{w: w, e: e, o: o}
-		if len(args) > 0 {
+		switch {
+		case o.properties:
+			if err := r.sweep(); err != nil {
+				return false, err
+			}
+		case len(args) > 0:
 			o.sample = 1
 			r.one(o.first, given(args))
-		} else {
+		default:
 			r.all()
 		}
 		r.print()
