@@ -115,8 +115,8 @@ func (s *state) deviceBody(d *qemu.PCIDevice) error {
 	if d.Driver == "ICH9-SMB" && d.BuiltIn {
 		return s.smbusDevices()
 	}
-	if states, ok := vgaStates[d.Driver]; ok {
-		s.Add(states)
+	if hasVGAStates(d) {
+		s.Add(vgaStates)
 	}
 	if d.Bridge != nil {
 		return s.busDevices(d.Bridge)
@@ -124,20 +124,16 @@ func (s *state) deviceBody(d *qemu.PCIDevice) error {
 	return nil
 }
 
-// vgaStates are the sleep states of the display adapters that QEMU gives such methods: the value of _S3D by driver
-// (QEMU v10.2.2, hw/display/acpi-vga.c, build_vga_aml).
-var vgaStates = map[string]aml.Term{"VGA": vgaAwake, "secondary-vga": vgaAwake, "qxl": vgaAwake, "qxl-vga": vgaOff}
+// hasVGAStates reports whether QEMU gives a function the methods of vgaStates: the standard VGA adapter and its
+// second-head variant.
+func hasVGAStates(d *qemu.PCIDevice) bool { return d.Driver == "VGA" || d.Driver == "secondary-vga" }
 
-var vgaAwake, vgaOff = sleepStates(0), sleepStates(3)
-
-// sleepStates are the methods by which a display says its state in each of the system's, in S3 the one given.
-func sleepStates(s3 uint64) aml.Term {
-	return aml.Fixed(func(b *aml.Builder) {
-		b.Method("_S1D", 0, aml.NotSerialized, func() { b.Return(aml.Zero) })
-		b.Method("_S2D", 0, aml.NotSerialized, func() { b.Return(aml.Zero) })
-		b.Method("_S3D", 0, aml.NotSerialized, func() { b.Return(aml.Int(s3)) })
-	})
-}
+// vgaStates are the sleep states of a VGA adapter (QEMU v10.2.2, hw/display/acpi-vga.c, build_vga_aml).
+var vgaStates = aml.Fixed(func(b *aml.Builder) {
+	for _, name := range [...]string{"_S1D", "_S2D", "_S3D"} {
+		b.Method(name, 0, aml.NotSerialized, func() { b.Return(aml.Zero) })
+	}
+})
 
 // endpointDSM appends the method that names a function that cannot be unplugged, by its acpi-index.
 func (s *state) endpointDSM(index uint32) {
@@ -366,8 +362,7 @@ func (s *state) callPCNTBelow(bus *qemu.Bus) {
 // skippedOld reports whether QEMU 7.2 leaves the function out: one that is not function 0, unless it is a bridge that
 // ACPI describes or has a description of its own.
 func (s *state) skippedOld(d *qemu.PCIDevice) bool {
-	_, states := vgaStates[d.Driver]
-	described := isBridge(d) && s.m.ACPIPCIHotplug || states || d.Kind == qemu.ISABridge || d.Driver == "ICH9-SMB"
+	described := isBridge(d) && s.m.ACPIPCIHotplug || hasVGAStates(d) || d.Kind == qemu.ISABridge || d.Driver == "ICH9-SMB"
 	return d.Function != 0 && !described
 }
 

@@ -38,6 +38,9 @@ type generator struct {
 	hda     []string
 	nvme    []string
 	rooted  []string // ids of functions on pcie.0
+
+	expanded bool // there is a pxb-pcie
+	noSlot0  bool // the hotplug controllers of bridges refuse slot 0
 }
 
 func newGenerator(r *rand.Rand, release qemu.Version, tpm bool) *generator {
@@ -54,10 +57,11 @@ func generate(seed, n uint64, release qemu.Version, tpm bool) shape {
 	g.topology()
 	g.memory()
 	g.globals()
-	g.cpu()
+	g.expanded = g.chance(9)
 	g.defaults()
 	g.firmwareOptions()
 	g.devices()
+	g.cpu()
 	g.smbios()
 	g.respell()
 	return shape{g.options, g.files}
@@ -68,10 +72,36 @@ func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
 // pick returns one of a list.
 func pick[T any](g *generator, list ...T) T { return list[g.IntN(len(list))] }
 
-// add adds an option. Words that are empty are left out.
+// add adds an option. Words that are empty are left out, and properties that the release has not.
 func (g *generator) add(name string, words ...string) {
-	words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "" || name == "device" && !g.knows(words[0], w) })
 	g.options = append(g.options, option{name: name, words: words})
+}
+
+// someReleases are the properties that not every release has, of drivers whose names begin so.
+var someReleases = []struct {
+	driver, property string
+	since, until     [2]int
+}{
+	{"pcie-root-port", "disable-acs", [2]int{}, [2]int{11, 0}}, {"ioh3420", "disable-acs", [2]int{}, [2]int{11, 0}},
+	{"intel-iommu", "pt", [2]int{}, [2]int{11, 0}}, {"tpm-tis", "ppi", [2]int{}, [2]int{11, 0}},
+	{"virtio-serial", "emergency-write", [2]int{}, [2]int{11, 0}}, {"amd-iommu", "xtsup", [2]int{10, 0}, [2]int{}},
+	{"virtio-balloon", "vectors", [2]int{10, 0}, [2]int{}},
+}
+
+// knows reports whether the release has a property of a driver.
+func (g *generator) knows(driver, word string) bool {
+	for _, p := range someReleases {
+		if strings.HasPrefix(driver, p.driver) && strings.HasPrefix(word, p.property+"=") {
+			return g.within(p.since, p.until)
+		}
+	}
+	return true
+}
+
+// within reports whether the release is one of those from since on and before until, where that is one.
+func (g *generator) within(since, until [2]int) bool {
+	return g.since(since[0], since[1]) && (until == [2]int{} || !g.since(until[0], until[1]))
 }
 
 // flag adds an option without an argument.
@@ -114,6 +144,7 @@ func (g *generator) machine() {
 		v := pick(g, types...)
 		if !g.release.Less(v) {
 			name = fmt.Sprintf("pc-q35-%d.%d", v.Major, v.Minor)
+			g.noSlot0 = v.Less(qemu.Version{Major: 6, Minor: 1})
 		}
 	}
 	words := []string{
@@ -348,11 +379,16 @@ func (g *generator) defaults() {
 		const image = "file=null-co://"
 		switch g.IntN(4) {
 		case 0:
-			g.add("drive", image, "format=raw", "if=virtio")
+			if !g.expanded { // without bus= it would go there
+				g.add("drive", image, "format=raw", "if=virtio")
+			}
 		case 1:
 			g.add("drive", image, "format=raw", g.maybe(50, "if=ide"), g.maybe(30, "media=cdrom"))
 		case 2:
-			g.add(pick(g, "hda", "hdb", "hdc", "hdd", "cdrom"), "null-co://") // QEMU warns that it does not know the format
+			if o := pick(g, "hda", "hdb", "hdc", "hdd", "cdrom"); !g.taken["drive"] {
+				g.taken["drive"] = true
+				g.add(o, "null-co://") // QEMU warns that it does not know the format
+			}
 		default:
 			g.add("drive", image, "format=raw", "if=none", "id="+g.name("unused"))
 		}
@@ -361,7 +397,7 @@ func (g *generator) defaults() {
 		g.add("watchdog", pick(g, "i6300esb", "ib700"))
 		g.taken["i6300esb"], g.taken["ib700"] = true, true
 	}
-	if g.chance(4) {
+	if g.chance(4) && !g.expanded {
 		g.add("virtfs", "local", "path=.", "mount_tag=host", "security_model=none", "readonly=on")
 	}
 }
@@ -479,6 +515,9 @@ func (g *generator) globals() {
 		head, values, _ := strings.Cut(p.values, "=")
 		value := pick(g, strings.Split(values, " ")...)
 		g.add("global", head+"="+value)
+		if strings.HasSuffix(head, "hotplug-with-bridge-support") {
+			g.noSlot0 = value == "off"
+		}
 		g.reach += map[string]uint64{"33G": 33, "64G": 64, "512G": 512, "1T": 1024, "0x100000000000": 16384}[value]
 	}
 }

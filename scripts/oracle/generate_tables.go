@@ -67,9 +67,11 @@ var endpointKinds = slices.Concat(
 		{driver: "ich9-intel-hda", weight: 2, after: hdaBus}, {driver: "intel-hda", weight: 1, words: with("20 msi=off"), after: hdaBus},
 		{driver: "AC97", weight: 1, words: audio}, {driver: "ES1370", weight: 1, words: audio},
 
-		{driver: "edu", weight: 1}, {driver: "pci-testdev", weight: 6, words: with("70 membar=64G|128G|256M|4G|1M|64K|4K|512G")},
+		{driver: "edu", weight: 1}, {driver: "pci-testdev", weight: 6, words: func(g *generator) []string {
+			return []string{g.maybe(70, "membar=%s", g.room64(pick(g, "64G", "128G", "256M", "4G", "1M", "64K", "4K", "512G")))}
+		}},
 		{driver: "ivshmem-plain", weight: 2, words: func(g *generator) []string {
-			return needs("memdev", "object", "memory-backend-ram", "id=$", "size="+pick(g, "1M", "64M", "4G", "256M"), "reserve=off", "share=on")(g)
+			return needs("memdev", "object", "memory-backend-ram", "id=$", "size="+g.room64(pick(g, "1M", "64M", "4G", "256M")), "reserve=off", "share=on")(g)
 		}},
 		{driver: "pvpanic-pci", weight: 1}, {driver: "i6300esb", weight: 1, once: true}, {driver: "pci-serial", weight: 1, words: chardev},
 		{driver: "pci-serial-2x", weight: 1}, {driver: "pci-serial-4x", weight: 1}, {driver: "pci-ipmi-kcs", weight: 1, words: bmc}, {driver: "pci-ipmi-bt", weight: 1, words: bmc},

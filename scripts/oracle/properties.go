@@ -48,7 +48,7 @@ func baseShape(driver string, release qemu.Version, tpm bool) (shape, int, bool)
 		return shape{}, 0, false
 	}
 	for _, k := range endpointKinds {
-		if k.driver == driver && g.has(k) {
+		if k.driver == driver && g.within(k.since, k.until) {
 			g.put(k, []string{"bus=pcie.0"})
 			return shape{g.options, g.files}, at(), true
 		}
@@ -79,8 +79,8 @@ func (g *generator) bridgeOf(driver string) bool {
 	behind := func(id string) { g.add("device", "virtio-rng-pci-transitional", "bus="+id, "addr="+pick(g, "1")) }
 	switch driver {
 	case "pcie-root-port", "ioh3420":
-		g.add("device", driver, "id=port", "bus=pcie.0", "chassis=1")
-		g.add("device", "virtio-rng-pci-transitional", "bus=port")
+		g.add("device", driver, "id=rp", "bus=pcie.0", "chassis=1")
+		g.add("device", "virtio-rng-pci-transitional", "bus=rp")
 	case "x3130-upstream", "xio3130-downstream":
 		g.add("device", "x3130-upstream", "id=up", "bus=pcie.0")
 		g.add("device", "xio3130-downstream", "id=down", "bus=up", "chassis=1")
@@ -93,8 +93,8 @@ func (g *generator) bridgeOf(driver string) bool {
 		behind("br")
 	case "pxb-pcie":
 		g.add("device", driver, "id=pxb", "bus=pcie.0", "bus_nr=64")
-		g.add("device", "pcie-root-port", "id=port", "bus=pxb", "chassis=1")
-		g.add("device", "virtio-rng-pci-transitional", "bus=port")
+		g.add("device", "pcie-root-port", "id=rp", "bus=pxb", "chassis=1")
+		g.add("device", "virtio-rng-pci-transitional", "bus=rp")
 	case "pc-dimm", "nvdimm":
 		g.backend("mem", 512)
 		g.add("device", driver, "memdev=mem")
@@ -115,6 +115,7 @@ func (r *report) sweep() error {
 	}
 	release, _ := qemu.ParseVersion(r.e.release)
 	n := uint64(0)
+	tried := map[string]int{}
 	for _, driver := range qemu.Drivers() {
 		if r.o.driver != "" && r.o.driver != driver {
 			continue
@@ -123,14 +124,14 @@ func (r *report) sweep() error {
 		if !ok {
 			continue
 		}
-		if j := r.e.judge(s, r.o.kernel); j.outcome != equal {
+		if j := r.e.judge(s, r.o.files); j.outcome != equal {
 			r.note(n, s, j)
 			fmt.Fprintf(r.w, "%s alone: %s %v %v\n    %s\n", driver, outcomeNames[j.outcome], j.err, j.differences, quote(s.args()))
 			n++
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(properties[driver])) {
-			if slices.Contains(notSwept, name) {
+			if tried[name]++; slices.Contains(notSwept, name) || tried[name] > r.o.each {
 				continue
 			}
 			for _, v := range sweepValues[properties[driver][name]] {
@@ -145,7 +146,7 @@ func (r *report) sweep() error {
 
 // properties asks QEMU which properties drivers have, and of which type.
 func (e *emulator) properties(drivers []string) (map[string]map[string]string, error) {
-	v, err := e.start(given([]string{"-machine", "none"}), "")
+	v, err := e.start(given([]string{"-machine", "none"}), files{})
 	if err != nil {
 		return nil, err
 	}
