@@ -276,6 +276,7 @@ func (b *builder) namedCPU(s cpuSettings, m cpuModel) {
 	case long:
 		c.PhysBits = tcgPhysBits
 	default:
+		c.NoLongMode = true
 		c.PhysBits = b.physBits32(c.EDX)
 	}
 	switch {
