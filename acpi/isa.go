@@ -23,12 +23,12 @@ func (s *state) isaBridge() error {
 		s.Add(keyboardAndMouse)
 	}
 	for _, i := range slices.Backward(s.m.Parallel) {
-		if err := s.parallelPort(i); err != nil {
+		if err := s.givenPort(boardPort("isa-parallel", i), parallelPorts[:], s.parallelPort); err != nil {
 			return err
 		}
 	}
 	for _, i := range slices.Backward(s.m.Serial) {
-		if err := s.serialPort(i); err != nil {
+		if err := s.givenPort(boardPort("isa-serial", i), serialPorts[:], s.serialPort); err != nil {
 			return err
 		}
 	}
@@ -81,28 +81,47 @@ var (
 	parallelPorts = [...]port{{0x378, 7}, {0x278, 7}, {0x3bc, 7}}             // hw/char/parallel.c
 )
 
-// serialPort appends COM1 and so on.
-func (s *state) serialPort(i int) error {
-	if i < 0 || i >= len(serialPorts) {
-		return unsupported("isa-serial", "", "index "+strconv.Itoa(i))
+// boardPort is a port of -serial or -parallel.
+func boardPort(driver string, index int) qemu.ISADevice {
+	return qemu.ISADevice{Driver: driver, Props: map[string]string{"index": strconv.Itoa(index)}}
+}
+
+// givenPort appends a port whose base and interrupt are those of its index where the command line does not say others.
+func (s *state) givenPort(d qemu.ISADevice, known []port, add func(int, port)) error {
+	i, err := propInt(d, "index", 0)
+	if err != nil {
+		return err
 	}
-	p := serialPorts[i]
+	if i >= uint64(len(known)) {
+		return unsupported(d.Driver, "", "index "+d.Props["index"])
+	}
+	base, err := propInt(d, "iobase", uint64(known[i].base))
+	if err != nil {
+		return err
+	}
+	irq, err := propInt(d, "irq", uint64(known[i].irq))
+	if err != nil {
+		return err
+	}
+	if irq > 15 {
+		return unsupported(d.Driver, "", "irq="+d.Props["irq"])
+	}
+	add(int(i), port{uint16(base), uint8(irq)})
+	return nil
+}
+
+// serialPort appends COM1 and so on.
+func (s *state) serialPort(i int, p port) {
 	irq := aml.IRQ(p.irq, aml.IRQActiveLow|aml.IRQShared)
 	if s.m.Traits.SerialPlainIRQ {
 		irq = aml.IRQNoFlags(p.irq)
 	}
 	s.isaPort("COM"+string(byte('1'+i)), "PNP0501", i, aml.IO(p.base, p.base, 0, 8), irq)
-	return nil
 }
 
 // parallelPort appends LPT1 and so on.
-func (s *state) parallelPort(i int) error {
-	if i < 0 || i >= len(parallelPorts) {
-		return unsupported("isa-parallel", "", "index "+strconv.Itoa(i))
-	}
-	p := parallelPorts[i]
+func (s *state) parallelPort(i int, p port) {
 	s.isaPort("LPT"+string(byte('1'+i)), "PNP0400", i, aml.IO(p.base, p.base, 8, 8), aml.IRQNoFlags(p.irq))
-	return nil
 }
 
 // isaPort appends the device of a port.
@@ -125,17 +144,9 @@ func (s *state) isaDevice(at int, d qemu.ISADevice) error {
 	case "pvpanic":
 		return s.pvpanic(d)
 	case "isa-serial":
-		i, err := propInt(d, "index", 0)
-		if err != nil {
-			return err
-		}
-		return s.serialPort(int(i))
+		return s.givenPort(d, serialPorts[:], s.serialPort)
 	case "isa-parallel":
-		i, err := propInt(d, "index", 0)
-		if err != nil {
-			return err
-		}
-		return s.parallelPort(int(i))
+		return s.givenPort(d, parallelPorts[:], s.parallelPort)
 	case "isa-ipmi-kcs":
 		return s.ipmi(d, s.ipmiNumber(at), ipmiKCS)
 	case "isa-ipmi-bt":

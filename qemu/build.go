@@ -1,6 +1,10 @@
 package qemu
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A deviceOption is one device that the command line asks for.
 type deviceOption struct {
@@ -24,6 +28,26 @@ func (b *builder) readDevice(arg string) error {
 		b.devices = append(b.devices, o)
 	}
 	return nil
+}
+
+// readSet notes -set device.ID.PROPERTY=VALUE, which is as if the -device before it had that property last; devices in
+// JSON are not found. Follows QEMU 10.2, system/vl.c, qemu_set_option.
+func (b *builder) readSet(arg string) error {
+	head, v, ok := strings.Cut(arg, "=")
+	parts := strings.SplitN(head, ".", 3)
+	if !ok || len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
+		return usageErr("-set", arg, "expects GROUP.ID.PROPERTY=VALUE")
+	}
+	if parts[0] != "device" {
+		return unsupportedErr("-set", arg, "what it changes of options other than -device is not modelled; give the option itself")
+	}
+	for i, o := range b.devices {
+		if o.option == "-device" && o.props.str("id") == parts[1] {
+			b.devices[i].props = append(slices.Clone(o.props), KeyValue{parts[2], v})
+			return nil
+		}
+	}
+	return usageErr("-set", arg, "there is no -device with id=%s before it", parts[1])
 }
 
 // has reports whether a driver is asked for by -device.

@@ -62,7 +62,7 @@ func (b *builder) readCPU() (cpuSettings, error) {
 			s.longMode = map[bool]string{true: "on", false: "off"}[on]
 		}
 	}
-	for _, w := range words[1:] {
+	for _, w := range append(b.cpuGlobals(s.model), words[1:]...) {
 		switch {
 		case strings.HasPrefix(w, "+"):
 			plus = append(plus, w[1:])
@@ -288,6 +288,7 @@ func (b *builder) namedCPU(s cpuSettings, m cpuModel) {
 	case long:
 		c.PhysBits = tcgPhysBits
 	default:
+		c.NoLongMode = true
 		c.PhysBits = b.physBits32(c.EDX)
 	}
 	switch {

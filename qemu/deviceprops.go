@@ -126,6 +126,11 @@ var deviceProps = []struct{ drivers, props string }{
 		"guest_hwcursor model x-device-id x-linear-aper-size x-pixman"},
 	{"virtio-vga",
 		"blob hostmem max_hostmem max_outputs outputs x-scanout-vmstate-version"},
+	{"qxl qxl-vga",
+		"cmdlog debug guestdebug max_outputs ram_size ram_size_mb revision surfaces vgamem_mb vram64_size_mb vram_size " +
+			"vram_size_mb xres yres global-vmstate"},
+	{"nvme-subsys",
+		"fdp fdp.nrg fdp.nruh fdp.runs nqn"},
 	{"bochs-display",
 		"vgamem"},
 	{"ich9-intel-hda intel-hda",

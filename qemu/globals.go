@@ -102,9 +102,26 @@ func (b *builder) mustBeOn(v string) error {
 	return nil
 }
 
-// cpuGlobals are the classes whose properties are CPU features.
+// isCPUClass reports whether properties of a class are CPU features.
 func isCPUClass(driver string) bool {
-	return strings.HasSuffix(driver, "-x86_64-cpu") || strings.HasSuffix(driver, "x86-cpu") || driver == "cpu"
+	return strings.HasSuffix(driver, cpuSuffix) || slices.Contains(cpuClasses, driver)
+}
+
+// cpuSuffix ends the class of a CPU model, and cpuClasses are those above all of them.
+const cpuSuffix = "-x86_64-cpu"
+
+var cpuClasses = []string{"x86_64-cpu", "cpu"}
+
+// cpuGlobals returns what -global says of a CPU model, as words of -cpu, whose own come after them.
+// Follows QEMU 10.2, target/i386/cpu.c, x86_cpu_parse_featurestr, which makes globals of them too.
+func (b *builder) cpuGlobals(model string) []string {
+	var words []string
+	for _, g := range b.globals {
+		if g.driver == model+cpuSuffix || slices.Contains(cpuClasses, g.driver) {
+			words = append(words, g.property+"="+g.value)
+		}
+	}
+	return words
 }
 
 // resolveGlobals applies the machine type's defaults of the chipset, then the user's globals.
@@ -127,7 +144,7 @@ func (b *builder) resolveGlobals() error {
 func (b *builder) applyGlobal(g global) error {
 	arg := g.driver + "." + g.property + "=" + g.value
 	if isCPUClass(g.driver) {
-		return unsupportedErr("-global", arg, "CPU features are read from -cpu only")
+		return nil // read with -cpu
 	}
 	var names []string
 	for _, p := range globalProperties {

@@ -55,7 +55,6 @@ func (b *builder) serialPorts() error {
 	for i, s := range serials {
 		if s != "none" {
 			b.m.Serial = append(b.m.Serial, i)
-			b.serialUsed[i] = true
 			b.serialNext++
 		}
 	}
@@ -89,20 +88,31 @@ func addSerial(d *deviceBuild) error {
 	if n >= maxSerial {
 		return d.usage("a machine has at most %d ISA serial ports", maxSerial)
 	}
-	for _, k := range []string{"iobase", "irq"} {
-		if _, ok := d.props.get(k); ok {
-			return unsupportedErr(d.option, d.arg, "%s= of a serial port is not modelled; use index=", k)
-		}
-	}
-	i := int(n)
-	if d.b.serialUsed[i] {
-		return d.usage("serial port %d is there already", i)
-	}
-	d.b.serialUsed[i] = true
 	d.b.serialNext++
-	d.b.m.ISA = append(d.b.m.ISA, ISADevice{Driver: d.model.Name, Props: map[string]string{"index": strconv.Itoa(i)}})
+	return d.addISAPort(n)
+}
+
+// addISAPort notes an ISA port with its index; iobase= and irq= take the place of what the index stands for, and nothing
+// keeps two ports from having the same. Follows QEMU 10.2, hw/char/serial-isa.c, serial_isa_realizefn, and
+// hw/char/parallel.c, parallel_isa_realizefn.
+func (d *deviceBuild) addISAPort(index uint64) error {
+	port := map[string]string{"index": strconv.FormatUint(index, 10)}
+	for k, most := range map[string]uint64{"iobase": 0xffff, "irq": 15} {
+		if v, ok := d.props.get(k); !ok || v == unset32 {
+			continue
+		}
+		n, err := d.number(k, 0, most)
+		if err != nil {
+			return err
+		}
+		port[k] = strconv.FormatUint(n, 10)
+	}
+	d.b.m.ISA = append(d.b.m.ISA, ISADevice{Driver: d.model.Name, Props: port})
 	return nil
 }
+
+// unset32 is how a property of 32 bits says that it was not given.
+const unset32 = "4294967295"
 
 // A nic is -nic or -net nic.
 type nic struct {

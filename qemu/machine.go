@@ -111,6 +111,7 @@ type CPU struct {
 	GuestPhysBits int
 	// NoHugePages1G says that the model lacks pdpe1gb, which moves OVMF's 64-bit window.
 	NoHugePages1G bool
+	NoLongMode    bool // a 32-bit model
 	AMD           bool // vendor AuthenticAMD: QEMU reserves the HyperTransport hole at 1 TiB
 }
 

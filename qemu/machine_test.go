@@ -63,6 +63,9 @@ func TestMemory(t *testing.T) {
 		{"-M q35 -cpu EPYC -m 1000G", 1000 * gib, 2 * gib, 1024 * gib, 0, 0},
 		{"-M q35 -cpu EPYC -m 960G", 960 * gib, 2 * gib, 4 * gib, 0, 0},
 		{"-M pc-q35-7.0 -cpu EPYC -m 1000G", 1000 * gib, 2 * gib, 4 * gib, 0, 0},
+		{"-M q35 -cpu EPYC -m 3G -global q35-pcihost.pci-hole64-size=16T", 3 * gib, 2 * gib, 1024 * gib, 0, 0},
+		{"-M q35 -cpu coreduo,vendor=AuthenticAMD -m 3G -global q35-pcihost.pci-hole64-size=16T", 3 * gib, 2 * gib, 4 * gib, 0, 0},
+		{"-M q35 -cpu EPYC,-lm -m 3G -global q35-pcihost.pci-hole64-size=16T", 3 * gib, 2 * gib, 4 * gib, 0, 0},
 		{"-M q35 -cpu EPYC,vendor=GenuineIntel -m 1000G", 1000 * gib, 2 * gib, 4 * gib, 0, 0},
 	} {
 		m := parseLine(t, testRelease, tc.line)

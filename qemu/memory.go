@@ -122,10 +122,11 @@ func (m *Machine) LowRAM() uint64 {
 func (m *Machine) HighRAM() uint64 { return m.RAM - m.LowRAM() }
 
 // HighRAMBase returns where RAM above 4 GiB starts: at 4 GiB, or at 1 TiB where an AMD guest's addresses would reach the
-// HyperTransport hole. Follows QEMU 10.2, hw/i386/pc.c, pc_memory_init and pc_max_used_gpa.
+// HyperTransport hole. A processor without long mode has no window behind its RAM that could: where RAM itself does, QEMU
+// refuses it. Follows QEMU 10.2, hw/i386/pc.c, pc_memory_init and pc_max_used_gpa.
 func (m *Machine) HighRAMBase() uint64 {
 	const base = 4 << 30
-	if !m.CPU.AMD || m.MachineVersion.Less(Version{Major: 7, Minor: 1}) {
+	if !m.CPU.AMD || m.CPU.NoLongMode || m.MachineVersion.Less(Version{Major: 7, Minor: 1}) {
 		return base
 	}
 	if m.hole64Start(base)+m.PCIHole64 > amdHTStart {

@@ -64,6 +64,7 @@ var options = []option{
 
 	// Devices.
 	{"device", true, (*builder).readDevice, "a device"},
+	{"set", true, (*builder).readSet, "a property of a device before it"},
 	{"serial", true, func(b *builder, a string) error { b.serials = append(b.serials, a); return nil }, "COM ports in the DSDT"},
 	{"parallel", true, func(b *builder, a string) error { b.parallels = append(b.parallels, a); return nil }, "LPT ports in the DSDT"},
 	{"debugcon", true, nil, "isa-debugcon: an I/O port that no table names"},
@@ -78,7 +79,7 @@ var options = []option{
 	{"cdrom", true, func(b *builder, a string) error { return b.addDrive("cdrom", a, 2) }, "a SATA CD-ROM"},
 	{"blockdev", true, nil, whyBackend},
 	{"snapshot", false, nil, whyBackend},
-	{"netdev", true, func(b *builder, _ string) error { b.net = true; return nil }, "no default NIC; " + whyBackend},
+	{"netdev", true, (*builder).readNetdev, "no default NIC, and how many queues a virtio NIC has"},
 	{"nic", true, (*builder).readNIC, "a network device"},
 	{"net", true, (*builder).readNet, "a network device"},
 	{"virtfs", true, (*builder).readVirtfs, "a virtio-9p-pci device"},
@@ -93,7 +94,6 @@ var options = []option{
 	{"mtdblock", true, nil, whyBackend},
 
 	// Known, and out of reach.
-	refuse("set", "changes other options by id; give the option itself"),
 	refuse("pflash", "a TD's firmware cannot be flash; use -bios"),
 	refuse("fda", whyFloppy),
 	refuse("fdb", whyFloppy),
@@ -133,6 +133,15 @@ var options = []option{
 	skip("prom-env", "for other architectures"), flag("semihosting", "for other architectures"),
 	skip("semihosting-config", "for other architectures"), flag("xen-domid-restrict", "no effect without Xen"),
 	flag("old-param", "for other architectures"),
+}
+
+// Options returns the names of all known options without dashes, in the table's order.
+func Options() []string {
+	names := make([]string, len(options))
+	for i, o := range options {
+		names[i] = o.Name
+	}
+	return names
 }
 
 // optionByName returns the row of an option, by its name without dashes.

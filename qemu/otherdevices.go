@@ -1,9 +1,6 @@
 package qemu
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 const (
 	whyUSB  = "behind a USB controller: no table names it"
@@ -53,6 +50,7 @@ var otherDevices = []deviceModel{
 	{Name: "ide-cf", Bus: onIDE, Why: "behind a SATA port: no table names it"},
 	{Name: "scsi-hd", Bus: onSCSI, Why: whySCSI}, {Name: "scsi-cd", Bus: onSCSI, Why: whySCSI},
 	{Name: "scsi-block", Bus: onSCSI, Why: whySCSI}, {Name: "scsi-generic", Bus: onSCSI, Why: whySCSI},
+	{Name: "nvme-subsys", Bus: onNone, Why: "a group of NVMe controllers: no table names it"},
 	{Name: "nvme-ns", Bus: onNVMe, Why: "behind an NVMe controller: no table names it"},
 	{Name: "virtserialport", Bus: onVSer, Why: "behind a virtio-serial controller: no table names it"},
 	{Name: "virtconsole", Bus: onVSer, Why: "behind a virtio-serial controller: no table names it"},
@@ -94,28 +92,20 @@ func addBMC(d *deviceBuild) error {
 
 // addParallel makes a port of -device isa-parallel, by default the one behind those that are there already.
 func addParallel(d *deviceBuild) error {
-	used := map[string]bool{}
-	for _, p := range d.b.m.Parallel {
-		used[strconv.Itoa(p)] = true
-	}
+	count := len(d.b.m.Parallel)
 	for _, p := range d.b.m.ISA {
 		if p.Driver == d.model.Name {
-			used[p.Props["index"]] = true
+			count++
 		}
 	}
-	n, err := d.number("index", uint64(len(used)), maxParallel-1)
+	n, err := d.number("index", uint64(count), maxParallel-1)
 	if err != nil {
 		return err
 	}
 	if n >= maxParallel {
 		return d.usage("a machine has at most %d parallel ports", maxParallel)
 	}
-	index := strconv.FormatUint(n, 10)
-	if used[index] {
-		return d.usage("parallel port %d is there already", n)
-	}
-	d.b.m.ISA = append(d.b.m.ISA, ISADevice{Driver: d.model.Name, Props: map[string]string{"index": index}})
-	return nil
+	return d.addISAPort(n)
 }
 
 // setTPM notes the guest's one TPM.

@@ -71,9 +71,9 @@ type builder struct {
 	slots       []bool          // of memory, those that are taken
 	boots       []bootEntry
 	buses       []*bus // every bus that a device can be put on
-	serialUsed  map[int]bool
-	serialNext  int
 	acpiIndexes map[uint64]bool
+	serialNext  int // what index= of the next ISA serial port is by default
+	netdevs     map[string]props
 	order       int                  // PCI functions made so far
 	chassis     map[[2]uint64]string // which port has which chassis and slot number
 }
@@ -89,7 +89,8 @@ func ParseArgs(args []string, release string, opts ParseOptions) (*Machine, erro
 	}
 	b := &builder{
 		opts: opts, m: &Machine{}, machine: map[string]string{}, objects: map[string]props{}, ids: map[string]bool{},
-		serialUsed: map[int]bool{}, acpiIndexes: map[uint64]bool{},
+		acpiIndexes: map[uint64]bool{},
+		netdevs:     map[string]props{},
 	}
 	var err error
 	if opts.Assume != "" {

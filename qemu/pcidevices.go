@@ -68,13 +68,15 @@ var pciDevices = []deviceModel{
 	{Name: "pci-ohci", Bus: onPCI, BARs: []BAR{mem32(0, 0x100)}, Offers: onUSB, Fixed: true},
 
 	// Display and sound.
-	{Name: "VGA", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x1000000), mem32(2, 0x1000)}, ROM: vgaROM, Fixed: true},
+	{Name: "VGA", Bus: onPCI, Kind: VGA, Size: vgaBARs, ROM: vgaROM, Fixed: true},
 	{Name: "cirrus-vga", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x2000000), mem32(1, 0x1000)}, ROM: vgaROM, Fixed: true},
-	{Name: "vmware-svga", Bus: onPCI, Kind: VGA, BARs: []BAR{io(0, 0x10), pref32(1, 0x1000000), pref32(2, 0x10000)}, ROM: vgaROM, Fixed: true},
+	{Name: "vmware-svga", Bus: onPCI, Kind: VGA, Size: vmwareBARs, ROM: vgaROM, Fixed: true},
 	{Name: "ati-vga", Bus: onPCI, Kind: VGA, Size: atiBARs, ROM: vgaROM, Fixed: true},
-	{Name: "virtio-vga", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x800000), pref64(2, 0x4000), mem32(4, 0x1000)}, ROM: vgaROM, Fixed: true},
-	{Name: "secondary-vga", Bus: onPCI, BARs: []BAR{pref32(0, 0x1000000), mem32(2, 0x1000)}},
-	{Name: "bochs-display", Bus: onPCI, BARs: []BAR{pref32(0, 0x1000000), mem32(2, 0x1000)}, ROM: bochsROM},
+	{Name: "virtio-vga", Bus: onPCI, Kind: VGA, Size: virtioVGABARs, ROM: vgaROM, Fixed: true},
+	{Name: "secondary-vga", Bus: onPCI, Size: vgaBARs},
+	{Name: "bochs-display", Bus: onPCI, Size: bochsBARs, ROM: bochsROM},
+	{Name: "qxl", Bus: onPCI, Size: qxlBARs},
+	{Name: "qxl-vga", Bus: onPCI, Kind: VGA, Size: qxlBARs, ROM: vgaROM, Fixed: true},
 	{Name: "ich9-intel-hda", Bus: onPCI, BARs: []BAR{mem32(0, 0x4000)}, Offers: onHDA},
 	{Name: "intel-hda", Bus: onPCI, BARs: []BAR{mem32(0, 0x4000)}, Offers: onHDA},
 	{Name: "AC97", Bus: onPCI, BARs: []BAR{io(0, 0x400), io(1, 0x100)}},
@@ -105,15 +107,6 @@ func atiBARs(d *deviceBuild) ([]BAR, error) {
 		aperture = 0x1000000
 	}
 	return []BAR{pref32(0, aperture), io(1, 0x100), mem32(2, 0x4000)}, nil
-}
-
-// nvmeBARs puts MSI-X behind the registers, or up to pc-q35-5.2 into a BAR of its own.
-// Follows QEMU 10.2, hw/nvme/ctrl.c, nvme_init_pci, and hw/core/machine.c, hw_compat_5_2.
-func nvmeBARs(d *deviceBuild) ([]BAR, error) {
-	if d.b.m.MachineVersion.Less(Version{Major: 6}) {
-		return []BAR{mem64(0, 0x2000), mem32(4, 0x1000)}, nil
-	}
-	return []BAR{mem64(0, 0x4000)}, nil
 }
 
 // offerAHCI adds the six ports of an AHCI controller.

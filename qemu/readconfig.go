@@ -14,7 +14,7 @@ const maxConfigLine = 1023
 // and is_qemuopts_group.
 var configGroups = map[string]func(*builder, string) error{
 	"device": (*builder).readDevice, "drive": (*builder).readDrive, "net": (*builder).readNet, "nic": (*builder).readNIC,
-	"netdev": func(b *builder, _ string) error { b.net = true; return nil },
+	"netdev": (*builder).readNetdev,
 	"global": (*builder).readGlobal, "machine": (*builder).readMachine, "memory": (*builder).readMemory,
 	"smp-opts": (*builder).readSMP, "boot-opts": (*builder).readBoot, "object": (*builder).readObject, "numa": (*builder).readNUMA,
 	"fw_cfg": (*builder).readFwCfg, "accel": (*builder).readAccel,

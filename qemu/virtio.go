@@ -75,6 +75,13 @@ func virtioRows(rows ...virtioRow) []deviceModel {
 				m.NIC = true
 			case "virtio-gpu":
 				m.Fixed = true
+				m.Size = func(d *deviceBuild) ([]BAR, error) {
+					bars, err := virtioBARs(d, r)
+					if err != nil {
+						return nil, err
+					}
+					return virtioGPUBARs(d, bars)
+				}
 			case "virtio-iommu":
 				m.Apply, m.Fixed = addVirtioIOMMU, true
 			case "virtio-balloon":
@@ -270,17 +277,7 @@ func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
 		def, err = queues("num_queues", cpus)
 		def += 3
 	case "virtio-net":
-		def = 4
-		if mq, err := d.boolean("mq", false); err != nil {
-			return 0, err
-		} else if mq {
-			if _, ok := d.props.get("vectors"); !ok {
-				return 0, unsupportedErr(d.option, d.arg, "mq=on without vectors=: their number depends on the backend's queues")
-			}
-		}
-		if old.Less(Version{Major: 6}) {
-			def = 3
-		}
+		def, err = d.netVectors()
 	case "virtio-balloon":
 		def = 2
 		if old.Less(Version{Major: 10}) {
@@ -310,6 +307,20 @@ func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
 		return 0, err
 	}
 	return d.number("vectors", def, maxVectors)
+}
+
+// netVectors has two for each queue pair of the backend, mq= or not, one for the control queue and one for changes of
+// the configuration; up to pc-q35-5.2 there are always three. Follows QEMU 10.2, hw/virtio/virtio-net-pci.c,
+// virtio_net_pci_realize, and hw/core/machine.c, hw_compat_5_2.
+func (d *deviceBuild) netVectors() (uint64, error) {
+	if d.b.m.MachineVersion.Less(Version{Major: 6}) {
+		return 3, nil
+	}
+	if _, ok := d.props.get("vectors"); ok {
+		return 0, nil
+	}
+	n, err := d.peerQueues()
+	return 2*n + 2, err
 }
 
 // addBalloon refuses a second balloon.

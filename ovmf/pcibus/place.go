@@ -243,7 +243,7 @@ func (p *placer) bus(b *qemu.Bus, owner *qemu.PCIDevice, next *int, depth int) (
 			return n, err
 		}
 	}
-	if owner != nil && (owner.NativeHotplug || owner.SHPC) {
+	if owner != nil && p.hotplug(owner) {
 		p.reserve(&n, owner)
 	}
 	n.degrade(owner == nil)
@@ -310,9 +310,6 @@ func (p *placer) bar(n *needs, d *qemu.PCIDevice, bar qemu.BAR) error {
 
 // bridge numbers the bus behind a bridge and adds the bridge's windows to what its own bus needs.
 func (p *placer) bridge(n *needs, d *qemu.PCIDevice, next *int, depth int) error {
-	if d.BusReserve > 0 {
-		return fmt.Errorf("pcibus: %s (id=%s): bus-reserve=: %w", d.Driver, d.ID, ErrUnsupported)
-	}
 	*next++
 	if *next > 255 {
 		return fmt.Errorf("pcibus: %s (id=%s): no bus number is left: %w", d.Driver, d.ID, ErrUnsupported)
@@ -324,6 +321,13 @@ func (p *placer) bridge(n *needs, d *qemu.PCIDevice, next *int, depth int) error
 	}
 	if d.NoIO && p.low && len(kids.io) > 0 {
 		return fmt.Errorf("pcibus: %s (id=%s): io-reserve=0, and something behind it wants I/O addresses: %w", d.Driver, d.ID, ErrUnsupported)
+	}
+	if p.hotplug(d) {
+		// Where bus numbers are kept free, the larger of what is there and what was asked for counts (PciScanBus).
+		*next = max(*next, int(f.Secondary)+d.BusReserve)
+	}
+	if *next > 255 {
+		return fmt.Errorf("pcibus: %s (id=%s): bus-reserve=%d leaves no bus number: %w", d.Driver, d.ID, d.BusReserve, ErrUnsupported)
 	}
 	f.Subordinate = uint8(*next)
 	p.out[d] = f
@@ -341,6 +345,9 @@ func (p *placer) bridge(n *needs, d *qemu.PCIDevice, next *int, depth int) error
 	window(&n.prefetch64, windowPrefetch, kids.prefetch64, oneMiB)
 	return nil
 }
+
+// hotplug reports whether firmware keeps room behind a bridge for what may be plugged in (IsPciHotPlugBus).
+func (p *placer) hotplug(d *qemu.PCIDevice) bool { return d.NativeHotplug || d.SHPC }
 
 // reserve adds room behind a bridge that can be plugged into: what its capability asks for, else 2 MiB of 32-bit
 // memory and a 256th of the 64-bit window (edk2, OvmfPkg/PciHotPlugInitDxe/PciHotPlugInit.c, GetResourcePadding).

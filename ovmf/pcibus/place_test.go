@@ -151,7 +151,8 @@ func TestPlaceRefused(t *testing.T) {
 		{"an expander whose number is taken", "-device pxb-pcie,id=p,bus_nr=1 -device pcie-root-port,id=r,bus=pcie.0,chassis=1 ", tdWindow, nil, "bus_nr=1"},
 		{"more buses than numbers", many(100), tdWindow, nil, "bus number"},
 		{"virtual functions", "-device igb", tdWindow, nil, "igb"},
-		{"bus numbers to reserve", "-device pcie-root-port,id=r,chassis=1,bus-reserve=4", tdWindow, nil, "bus-reserve"},
+		{"more bus numbers to reserve than there are", "-device pcie-root-port,id=r,chassis=1,bus-reserve=255", tdWindow, nil, "bus-reserve=255"},
+		{"bus numbers to reserve that an expander has", expander + "-device pcie-root-port,id=q,bus=pcie.0,chassis=2,bus-reserve=99", tdWindow, nil, "bus_nr=100"},
 		{"a BAR that is no power of two", "", tdWindow, func(m *qemu.Machine) {
 			m.Root.Devices[0].BARs = []qemu.BAR{{Size: 0x3000, Kind: qemu.BARMem64}}
 		}, "BAR 0"},
@@ -185,6 +186,43 @@ func TestPlaceWithoutWindow(t *testing.T) {
 	}
 }
 
+// TestPlaceReservations shows what a port's hints change: how many bus numbers and how much 32-bit memory is kept free
+// behind it. Follows edk2-stable202505, OvmfPkg/PciHotPlugInitDxe/PciHotPlugInit.c, GetResourcePadding, and
+// MdeModulePkg/Bus/Pci/PciBusDxe/PciLib.c, PciScanBus.
+func TestPlaceReservations(t *testing.T) {
+	for _, tt := range []struct {
+		port        string
+		subordinate uint8
+		memory      uint64 // bytes of the window
+	}{
+		{"", 1, 2 << 20},
+		{",bus-reserve=-1", 1, 2 << 20},
+		{",bus-reserve=0", 1, 2 << 20},
+		{",bus-reserve=4", 5, 2 << 20},
+		{",hotplug=off,bus-reserve=4", 1, 0},
+		{",mem-reserve=-1", 1, 2 << 20},
+		{",mem-reserve=5M", 1, 8 << 20},
+		{",mem-reserve=0", 1, 0},
+	} {
+		m := parse(t, "-m 2G -nodefaults -device pxb-pcie,id=x,bus_nr=100 -device pcie-root-port,id=r,bus=pcie.0,chassis=1"+tt.port)
+		p, err := pcibus.Place(m, tdWindow)
+		if err != nil {
+			t.Errorf("%s: %v", tt.port, err)
+			continue
+		}
+		for _, d := range m.Root.Devices {
+			w := p[d].WindowMemory
+			size := w.Max - w.Min
+			if w != (qemu.Range{}) {
+				size++
+			}
+			if d.ID == "r" && (p[d].Subordinate != tt.subordinate || size != tt.memory) {
+				t.Errorf("%s: buses up to %d and %#x bytes; want %d and %#x", tt.port, p[d].Subordinate, size, tt.subordinate, tt.memory)
+			}
+		}
+	}
+}
+
 // FuzzPlace places the functions of random trees: what shares a space must not overlap, and lies in the window of the
 // bridge in front.
 func FuzzPlace(f *testing.F) {
@@ -209,7 +247,7 @@ func FuzzPlace(f *testing.F) {
 			b := &qemu.Bus{PCIe: true}
 			for slot := range next(6) {
 				d := &qemu.PCIDevice{Slot: uint8(slot), Function: uint8(next(8) / 7), NativeHotplug: next(2) == 1, ROM: uint32(next(2)) << 16,
-					Pref64Reserve: uint64(next(3)) << 30, IOReserve: uint64(next(3)) << 9, MemReserve: uint64(next(2)) << 22}
+					Pref64Reserve: uint64(next(3)) << 30, BusReserve: next(3), NoMemReserve: next(2) == 1, IOReserve: uint64(next(3)) << 9, MemReserve: uint64(next(2)) << 22}
 				for i := range next(4) {
 					d.BARs = append(d.BARs, qemu.BAR{Index: i, Size: 1 << (4 + next(30)), Kind: qemu.BARKind(next(5))})
 				}

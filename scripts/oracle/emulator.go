@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -129,7 +130,7 @@ type vm struct {
 }
 
 // start starts a shape: no guest code runs, and nobody but qtest touches the machine.
-func (e *emulator) start(s shape, kernel string) (*vm, error) {
+func (e *emulator) start(s shape, f files) (*vm, error) {
 	dir, err := os.MkdirTemp("", "oracle")
 	if err != nil {
 		return nil, err
@@ -143,7 +144,7 @@ func (e *emulator) start(s shape, kernel string) (*vm, error) {
 	}
 	args := s.args()
 	for i, a := range args {
-		args[i] = strings.ReplaceAll(a, kernelMark, kernel)
+		args[i] = strings.ReplaceAll(a, kernelMark, f.kernel)
 	}
 	if slices.ContainsFunc(args, func(a string) bool { return strings.Contains(a, tpmSocket) }) {
 		if err := v.startTPM(); err != nil {
@@ -155,6 +156,9 @@ func (e *emulator) start(s shape, kernel string) (*vm, error) {
 		"-qtest", "unix:q,server=on,wait=off", "-qtest-log", "/dev/null", "-qmp", "unix:m,server=on,wait=off", "-display", "none", "-S",
 		"-accel", "tcg,tb-size=64",
 	}, args)
+	if f.firmware != "" {
+		args = append(args, "-bios", f.firmware, "-trace", "fw_cfg_select", "-D", firmwareTrace)
+	}
 	v.cmd = exec.Command(e.command[0], args...)
 	v.cmd.Dir, v.cmd.Env = dir, append(os.Environ(), e.env...)
 	v.cmd.Stdout, v.cmd.Stderr = &v.stderr, &v.stderr
@@ -229,16 +233,20 @@ func (r refusal) Error() string {
 
 // A qmp asks QEMU for properties of its objects.
 type qmp struct {
-	enc *json.Encoder
-	dec *json.Decoder
+	conn net.Conn
+	enc  *json.Encoder
+	dec  *json.Decoder
 }
+
+// close ends the connection, of which QEMU takes one at a time.
+func (q *qmp) close() error { return q.conn.Close() }
 
 func (v *vm) openQMP() (*qmp, error) {
 	conn, err := dialUnix(filepath.Join(v.dir, "m"), v.ended)
 	if err != nil {
 		return nil, err
 	}
-	q := &qmp{json.NewEncoder(conn), json.NewDecoder(conn)}
+	q := &qmp{conn, json.NewEncoder(conn), json.NewDecoder(conn)}
 	_, err = q.ask("qmp_capabilities", nil)
 	return q, err
 }

@@ -37,23 +37,33 @@ type generator struct {
 	serial  []string // of virtio-serial devices
 	hda     []string
 	nvme    []string
+	rooted  []string // ids of functions on pcie.0
+
+	expanded bool // there is a pxb-pcie
+	noSlot0  bool // the hotplug controllers of bridges refuse slot 0
+}
+
+func newGenerator(r *rand.Rand, release qemu.Version, tpm bool) *generator {
+	return &generator{
+		Rand: r, release: release, tpm: tpm, files: map[string][]byte{},
+		taken: map[string]bool{}, boots: map[int]bool{}, indexes: map[int]bool{},
+	}
 }
 
 // generate makes shape number n of a seed.
 func generate(seed, n uint64, release qemu.Version, tpm bool) shape {
-	g := &generator{
-		Rand: rand.New(rand.NewPCG(seed, n)), release: release, tpm: tpm, files: map[string][]byte{},
-		taken: map[string]bool{}, boots: map[int]bool{}, indexes: map[int]bool{},
-	}
+	g := newGenerator(rand.New(rand.NewPCG(seed, n)), release, tpm)
 	g.machine()
 	g.topology()
 	g.memory()
 	g.globals()
-	g.cpu()
+	g.expanded = g.chance(9)
 	g.defaults()
 	g.firmwareOptions()
 	g.devices()
+	g.cpu()
 	g.smbios()
+	g.respell()
 	return shape{g.options, g.files}
 }
 
@@ -62,10 +72,36 @@ func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
 // pick returns one of a list.
 func pick[T any](g *generator, list ...T) T { return list[g.IntN(len(list))] }
 
-// add adds an option. Words that are empty are left out.
+// add adds an option. Words that are empty are left out, and properties that the release has not.
 func (g *generator) add(name string, words ...string) {
-	words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "" || name == "device" && !g.knows(words[0], w) })
 	g.options = append(g.options, option{name: name, words: words})
+}
+
+// someReleases are the properties that not every release has, of drivers whose names begin so.
+var someReleases = []struct {
+	driver, property string
+	since, until     [2]int
+}{
+	{"pcie-root-port", "disable-acs", [2]int{}, [2]int{11, 0}}, {"ioh3420", "disable-acs", [2]int{}, [2]int{11, 0}},
+	{"intel-iommu", "pt", [2]int{}, [2]int{11, 0}}, {"tpm-tis", "ppi", [2]int{}, [2]int{11, 0}},
+	{"virtio-serial", "emergency-write", [2]int{}, [2]int{11, 0}}, {"amd-iommu", "xtsup", [2]int{10, 0}, [2]int{}},
+	{"virtio-balloon", "vectors", [2]int{10, 0}, [2]int{}},
+}
+
+// knows reports whether the release has a property of a driver.
+func (g *generator) knows(driver, word string) bool {
+	for _, p := range someReleases {
+		if strings.HasPrefix(driver, p.driver) && strings.HasPrefix(word, p.property+"=") {
+			return g.within(p.since, p.until)
+		}
+	}
+	return true
+}
+
+// within reports whether the release is one of those from since on and before until, where that is one.
+func (g *generator) within(since, until [2]int) bool {
+	return g.since(since[0], since[1]) && (until == [2]int{} || !g.since(until[0], until[1]))
 }
 
 // flag adds an option without an argument.
@@ -108,6 +144,7 @@ func (g *generator) machine() {
 		v := pick(g, types...)
 		if !g.release.Less(v) {
 			name = fmt.Sprintf("pc-q35-%d.%d", v.Major, v.Minor)
+			g.noSlot0 = v.Less(qemu.Version{Major: 6, Minor: 1})
 		}
 	}
 	words := []string{
@@ -118,11 +155,14 @@ func (g *generator) machine() {
 		g.maybe(7, "max-ram-below-4g=%s", pick(g, "1G", "2G", "3G", "1536M", "768M", "4G", "2000M")),
 		g.maybe(8, "vmport=%s", pick(g, "on", "off", "auto")), g.maybe(6, "pit=%s", pick(g, "on", "off")), g.maybeOnOff(4, "graphics"),
 		g.maybeOnOff(4, "mem-merge"), g.maybeOnOff(4, "dump-guest-core"), g.maybe(2, "suppress-vmdesc=on"),
-		g.maybe(2, "default-bus-bypass-iommu=off"), g.maybe(1, "hmat=off"), g.maybe(3, "cxl=%s", pick(g, "on", "off")),
+		g.maybe(2, "default-bus-bypass-iommu=%s", pick(g, "on", "off")), g.maybe(6, "nvdimm-persistence=%s", pick(g, "cpu", "mem-ctrl")), g.maybe(1, "hmat=off"), g.maybe(3, "cxl=%s", pick(g, "on", "off")),
 		g.maybe(2, "bus-lock-ratelimit=5"),
 	}
 	if g.since(8, 2) {
 		words = append(words, g.maybe(2, "fd-bootchk=off"))
+	}
+	if g.since(11, 1) {
+		words = append(words, g.maybeOnOff(8, "wdat"))
 	}
 	entry := []string{"32", "64"}
 	if g.since(9, 0) {
@@ -130,8 +170,14 @@ func (g *generator) machine() {
 	}
 	words = append(words, g.maybe(10, "smbios-entry-point-type=%s", pick(g, entry...)))
 	g.add(pick(g, "machine", "M"), words...)
-	if g.chance(2) {
+	switch g.IntN(50) {
+	case 0:
 		g.flag("usb")
+	case 1:
+		g.add("usbdevice", pick(g, "tablet", "kbd", "mouse"))
+	}
+	if g.chance(3) {
+		g.add("accel", "tcg", g.maybe(50, "one-insn-per-tb=off"))
 	}
 	if g.chance(2) && !g.since(9, 0) {
 		g.flag("no-hpet")
@@ -146,8 +192,10 @@ var models = []string{
 	"Cascadelake-Server-v4", "Cooperlake", "Icelake-Server", "Icelake-Server-v5", "SapphireRapids", "Denverton", "Snowridge",
 	"KnightsMill", "Opteron_G1", "Opteron_G3", "Opteron_G5", "EPYC", "EPYC-IBPB", "EPYC-v3", "EPYC-Rome", "EPYC-Milan", "Dhyana",
 	"max", "EPYC-Genoa", "GraniteRapids", "SapphireRapids-v2", "SierraForest", "EPYC-Turin", "ClearwaterForest", "GraniteRapids-v2",
-	"486", "pentium", "athlon", "base",
 }
+
+// oldModels are models whose address bits are in no table.
+var oldModels = []string{"486", "pentium", "athlon", "base"}
 
 func (g *generator) cpu() {
 	need := max(36, 30+bits.Len64(g.reach))
@@ -164,6 +212,9 @@ func (g *generator) cpu() {
 		return // the default
 	case g.chance(45):
 		words = []string{pick(g, models...)}
+		if g.chance(2) {
+			words[0] = pick(g, oldModels...)
+		}
 		for newModels[words[0]] != [2]int{} && !g.since(newModels[words[0]][0], newModels[words[0]][1]) {
 			words[0] = pick(g, models...)
 		}
@@ -180,6 +231,10 @@ func (g *generator) cpu() {
 		g.maybe(6, "%s", pick(g, "-aes", "+avx", "hypervisor=off", "topoext=on", "l3-cache=off", "kvm=off", "check=off")),
 		g.maybe(3, "family=%d", pick(g, 6, 15, 16, 25, 0)), g.maybe(3, "model=%d", pick(g, 1, 15, 106, 143, 255)), g.maybe(3, "stepping=%d", g.IntN(16)))
 	g.add("cpu", words...)
+	if g.chance(4) {
+		class := pick(g, words[0]+"-x86_64-cpu", "x86_64-cpu", "kvm64-x86_64-cpu")
+		g.add("global", class+"."+pick(g, "stepping=7", "pdpe1gb=on", "ss=off", "x2apic=on"))
+	}
 }
 
 // newModels are the first releases that have some of them.
@@ -324,16 +379,25 @@ func (g *generator) defaults() {
 		const image = "file=null-co://"
 		switch g.IntN(4) {
 		case 0:
-			g.add("drive", image, "format=raw", "if=virtio")
+			if !g.expanded { // without bus= it would go there
+				g.add("drive", image, "format=raw", "if=virtio")
+			}
 		case 1:
 			g.add("drive", image, "format=raw", g.maybe(50, "if=ide"), g.maybe(30, "media=cdrom"))
 		case 2:
-			g.add(pick(g, "hda", "hdb", "cdrom"), "null-co://") // QEMU warns that it does not know the format
+			if o := pick(g, "hda", "hdb", "hdc", "hdd", "cdrom"); !g.taken["drive"] {
+				g.taken["drive"] = true
+				g.add(o, "null-co://") // QEMU warns that it does not know the format
+			}
 		default:
 			g.add("drive", image, "format=raw", "if=none", "id="+g.name("unused"))
 		}
 	}
-	if g.chance(4) {
+	if g.chance(10) && !g.since(8, 0) {
+		g.add("watchdog", pick(g, "i6300esb", "ib700"))
+		g.taken["i6300esb"], g.taken["ib700"] = true, true
+	}
+	if g.chance(4) && !g.expanded {
 		g.add("virtfs", "local", "path=.", "mount_tag=host", "security_model=none", "readonly=on")
 	}
 }
@@ -341,7 +405,7 @@ func (g *generator) defaults() {
 // firmwareOptions are what is handed over beside devices.
 func (g *generator) firmwareOptions() {
 	if g.chance(20) {
-		g.add("boot", g.maybe(40, "order=%s", pick(g, "c", "dc", "n", "cdn")), g.maybe(50, "menu=%s", pick(g, "on", "off")),
+		g.add("boot", g.maybe(40, "order=%s", pick(g, "c", "dc", "n", "cdn")), g.maybe(8, "once=%s", pick(g, "d", "n")), g.maybe(50, "menu=%s", pick(g, "on", "off")),
 			g.maybe(40, "splash-time=%d", pick(g, 0, 1, 5000, 65535)), g.maybe(40, "strict=%s", pick(g, "on", "off")), "reboot-timeout=10")
 	}
 	if g.chance(6) {
@@ -355,6 +419,11 @@ func (g *generator) firmwareOptions() {
 		if g.chance(60) {
 			g.add("append", "console=ttyS0")
 		}
+		if g.chance(40) {
+			name := g.name("initrd")
+			g.files[name] = []byte("an initrd")
+			g.add("initrd", name)
+		}
 	}
 	g.userTables()
 	for _, w := range []option{
@@ -363,11 +432,67 @@ func (g *generator) firmwareOptions() {
 		{name: "debugcon", words: []string{"null"}}, {name: "no-user-config"}, {name: "action", words: []string{"panic=none"}},
 		{name: "overcommit", words: []string{"mem-lock=off"}}, {name: "d", words: []string{"guest_errors"}}, {name: "monitor", words: []string{"none"}},
 		{name: "object", words: []string{"iothread", "id=thread"}}, {name: "object", words: []string{"rng-random", "id=random", "filename=/dev/urandom"}},
+		{name: "D", words: []string{"/dev/null"}}, {name: "watchdog-action", words: []string{"none"}}, {name: "no-shutdown"}, {name: "only-migratable"},
+		{name: "audiodev", words: []string{"none", "id=unheard"}}, {name: "netdev", words: []string{"user", "id=unused"}}, {name: "seed", words: []string{"7"}},
+		{name: "object", words: []string{"throttle-group", "id=slow"}}, {name: "object", words: []string{"secret", "id=key", "data=x"}},
+		{name: "object", words: []string{"memory-backend-memfd", "id=idle", "size=4M", "share=on", "reserve=off"}}, {name: "sandbox", words: []string{"off"}},
 	} {
 		if g.chance(3) {
 			g.options = append(g.options, w)
 		}
 	}
+}
+
+// respell says the same in other words now and then: a property of a device by -set, devices in a configuration file.
+func (g *generator) respell() {
+	if g.chance(4) {
+		g.set()
+	}
+	if !g.chance(3) {
+		return
+	}
+	name := g.name("config")
+	var text strings.Builder
+	keep := g.options[:0:0]
+	for _, o := range g.options {
+		if o.name != "device" || o.json {
+			keep = append(keep, o)
+			continue
+		}
+		text.WriteString("[device]\n")
+		for i, w := range o.words {
+			key, v, ok := strings.Cut(w, "=")
+			if !ok && i == 0 {
+				key, v = "driver", w
+			}
+			fmt.Fprintf(&text, "  %s = \"%s\"\n", key, v)
+		}
+	}
+	g.files[name] = []byte(text.String())
+	g.options = append(keep, option{name: "readconfig", words: []string{name}})
+}
+
+// set moves one property of a device into an option of its own.
+func (g *generator) set() {
+	var named []int
+	for i, o := range g.options {
+		if o.name == "device" && !o.json && len(o.words) > 2 && slices.ContainsFunc(o.words, func(w string) bool { return strings.HasPrefix(w, "id=") }) {
+			named = append(named, i)
+		}
+	}
+	if len(named) == 0 {
+		return
+	}
+	i := pick(g, named...)
+	words := g.options[i].words
+	j := 1 + g.IntN(len(words)-1)
+	id := words[slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, "id=") })][3:]
+	if strings.HasPrefix(words[j], "id=") || strings.Contains(id, ".") {
+		return
+	}
+	moved := option{name: "set", words: []string{"device." + id + "." + words[j]}}
+	g.options[i].words = slices.Delete(slices.Clone(words), j, j+1)
+	g.options = slices.Insert(g.options, i+1, moved)
 }
 
 // globals are -global options that reach the chipset or devices.
@@ -380,7 +505,7 @@ func (g *generator) globals() {
 		{4, "ICH9-LPC.s4_val=0 1 2 5 255"}, {6, "ICH9-LPC.x-keep-pci-slot-hpc=on off"}, {2, "ICH9-LPC.smm-compat=on off"},
 		{2, "ICH9-LPC.noreboot=on off"}, {2, "ICH9-LPC.enable_tco=on off"}, {2, "mch.extended-tseg-mbytes=16"},
 		{18, "q35-pcihost.pci-hole64-size=0 1G 33G 64G 512G 1T 0x100000000000 100M 2000000000"}, {3, "q35-pcihost.x-pci-hole64-fix=on off"},
-		{2, "isa-debugcon.iobase=0x402"}, {2, "virtio-net-pci.vectors=0 3 9"},
+		{2, "isa-debugcon.iobase=0x402"}, {2, "virtio-net-pci.vectors=0 3 9"}, {2, "virtio-net-pci.mq=on"}, {2, "VGA.vgamem_mb=32"}, {2, "virtio-pci.disable-legacy=on off"}, {2, "pci-device.rombar=0"},
 		{2, "pcie-root-port.hotplug=on off"}, {2, "virtio-blk-pci.page-per-vq=on"}, {1, "kvm-pit.lost_tick_policy=discard"},
 		{2, "pcie-root-port.x-speed=8"}, {1, "nvme.aerl=4"}, {1, "e1000.romfile="}, {1, "virtio-net-pci.romfile="}, {1, "pci-bridge.shpc=on"},
 	} {
@@ -390,6 +515,9 @@ func (g *generator) globals() {
 		head, values, _ := strings.Cut(p.values, "=")
 		value := pick(g, strings.Split(values, " ")...)
 		g.add("global", head+"="+value)
+		if strings.HasSuffix(head, "hotplug-with-bridge-support") {
+			g.noSlot0 = value == "off"
+		}
 		g.reach += map[string]uint64{"33G": 33, "64G": 64, "512G": 512, "1T": 1024, "0x100000000000": 16384}[value]
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -11,6 +12,7 @@ type place struct {
 	id   string
 	kind placeKind
 	used map[int]bool // slots that addr= took
+	shpc bool         // behind a bridge with a hotplug controller
 }
 
 type placeKind uint8
@@ -51,7 +53,7 @@ func (g *generator) on(b *place) []string {
 		b.used[0] = true
 		return append(words, g.maybe(15, "addr=%s", pick(g, "0", "0x0", "00.0")))
 	}
-	if g.chance(25) {
+	if g.chance(25) || b.shpc && g.noSlot0 && !g.chance(3) {
 		if slot := 12 + g.IntN(16); !b.used[slot] {
 			b.used[slot] = true
 			return append(words, fmt.Sprintf("addr=%#x", slot), g.maybe(10, "multifunction=%s", pick(g, "on", "off")))
@@ -90,7 +92,7 @@ func (g *generator) devices() {
 
 // bridges adds expanders, ports, switches and bridges.
 func (g *generator) bridges() {
-	if g.chance(9) {
+	if g.expanded {
 		for i := range pick(g, 1, 1, 2, 3) {
 			id := g.name("pxb")
 			node := ""
@@ -138,8 +140,14 @@ func (g *generator) port(driver string) {
 		g.maybe(5, "acpi-index=%d", g.index()), g.maybe(4, "power_controller_present=off"), g.maybe(3, "disable-acs=on"),
 	})
 	if driver == "pcie-root-port" {
-		words = append(words, g.maybe(12, "pref64-reserve=%s", pick(g, "64G", "128G", "1M", "32M", "0")), g.maybe(5, "pref32-reserve=16M"),
-			g.maybe(6, "mem-reserve=%s", pick(g, "4M", "32M", "2M")), g.maybe(6, "io-reserve=%s", pick(g, "4K", "8K", "0")), g.maybe(1, "bus-reserve=4"),
+		if g.chance(5) {
+			words = append(words, "pref32-reserve=16M")
+		} else if g.chance(12) {
+			words = append(words, "pref64-reserve="+g.room64(pick(g, "64G", "128G", "1M", "32M", "0")))
+		}
+		words = append(words,
+			g.maybe(6, "mem-reserve=%s", pick(g, "4M", "32M", "2M", "0")), g.maybe(6, "io-reserve=%s", pick(g, "4K", "8K", "0")),
+			g.maybe(7, "bus-reserve=%d", pick(g, 0, 1, 2, 4, 7)),
 			g.maybe(4, "x-speed=16"), g.maybe(4, "x-width=32"))
 	}
 	g.add("device", words...)
@@ -162,17 +170,25 @@ func (g *generator) bridge() {
 	}
 	g.add("device", words...)
 	g.addBus(id, pciBus)
+	g.buses[len(g.buses)-1].shpc = driver != "i82801b11-bridge" && !slices.Contains(words, "shpc=off")
+}
+
+// room64 returns a size and widens the guest's addresses so that firmware's 64-bit window, an eighth of them, holds it.
+func (g *generator) room64(size string) string {
+	if n, err := strconv.ParseUint(strings.TrimSuffix(size, "G"), 10, 32); err == nil && strings.HasSuffix(size, "G") {
+		g.reach += 16 * n
+	}
+	return size
 }
 
 // index returns an acpi-index= that nothing else has, mostly.
 func (g *generator) index() int {
-	for {
-		n := 1 + g.IntN(16000)
-		if !g.indexes[n] {
-			g.indexes[n] = true
-			return n
-		}
+	n := 1 + g.IntN(16000)
+	for g.indexes[n] {
+		n++
 	}
+	g.indexes[n] = true
+	return n
 }
 
 // bootIndex returns bootindex= in some cases.
@@ -194,6 +210,7 @@ type endpointKind struct {
 	weight int
 	words  func(*generator) []string
 	since  [2]int // the first release that has it
+	until  [2]int // the first release that has it no more
 	after  func(g *generator, id string)
 	once   bool
 }
@@ -218,7 +235,7 @@ func netWords(g *generator) []string {
 func virtioWords(g *generator) []string {
 	return []string{
 		g.maybe(6, "disable-legacy=%s", pick(g, "on", "off", "auto")), g.maybe(3, "disable-modern=%s", pick(g, "on", "off")), g.maybe(5, "page-per-vq=%s", pick(g, "on", "off")),
-		g.maybe(8, "vectors=%d", pick(g, 0, 1, 2, 3, 5, 17, 64, 129, 257, 513)), g.maybe(4, "ats=on"), g.maybe(1, "iommu_platform=on"), g.maybe(4, "packed=on"),
+		g.maybe(8, "vectors=%d", pick(g, 0, 1, 2, 3, 5, 17, 64, 129, 257, 513)), g.maybe(4, "ats=on"), g.maybe(4, "packed=on"),
 		g.maybe(3, "event_idx=off"), g.maybe(3, "indirect_desc=off"), g.maybe(3, "aer=on"),
 	}
 }
@@ -296,11 +313,15 @@ func (g *generator) endpoint() {
 		if n -= k.weight; n >= 0 {
 			continue
 		}
-		if k.once && g.taken[k.driver] || k.since != [2]int{} && !g.since(k.since[0], k.since[1]) {
+		kind, _, _ := strings.Cut(k.driver, "-pci") // a device in its variants
+		if k.once && g.taken[kind] || !g.within(k.since, k.until) {
 			return
 		}
-		g.taken[k.driver] = true
+		g.taken[kind] = true
 		b := g.busOf(rootBus, rootBus, rootBus, portBus, portBus, pciBus)
+		if k.driver == "virtio-iommu-pci" && !g.chance(5) {
+			b = g.busOf(rootBus) // QEMU takes it nowhere else
+		}
 		g.put(k, g.on(b))
 		return
 	}
@@ -322,6 +343,9 @@ func (g *generator) put(k endpointKind, where []string) {
 	}
 	words = slices.Concat(words, where, own, []string{g.maybe(5, "acpi-index=%d", g.index())})
 	g.add("device", words...)
+	if id != "" && !slices.ContainsFunc(where, func(w string) bool { return strings.HasPrefix(w, "bus=") && w != "bus=pcie.0" }) {
+		g.rooted = append(g.rooted, id)
+	}
 	if k.after != nil {
 		k.after(g, id)
 	}
@@ -342,7 +366,7 @@ func (g *generator) group() {
 			multi = "multifunction=on"
 		}
 		k := pick(g, endpointKinds...)
-		for k.once || k.since != [2]int{} {
+		for k.once || k.since != [2]int{} || k.until != [2]int{} {
 			k = pick(g, endpointKinds...)
 		}
 		g.put(k, []string{"bus=" + b.id, fmt.Sprintf("addr=%#x.%d", slot, fn), multi})

@@ -14,7 +14,16 @@ var smbiosFields = []struct {
 	{4, []string{"sock_pfx=SOCK", "manufacturer=Acme", "version=1", "serial=P1", "asset=A", "part=P", "max-speed=3000", "current-speed=2500"}},
 	{8, []string{"internal_reference=J1", "external_reference=USB", "connector_type=5", "port_type=16"}},
 	{11, []string{"value=one", "value=two", "value=three"}},
+	{41, []string{"designation=NIC", "kind=ethernet", "kind=video", "instance=2"}},
 	{17, []string{"loc_pfx=DIMM", "bank=B", "manufacturer=Acme", "serial=M1", "asset=A", "part=P", "speed=4800"}},
+}
+
+// aDevice names a function of a root bus in some cases.
+func (g *generator) aDevice(key string) string {
+	if len(g.rooted) == 0 || !g.chance(40) {
+		return ""
+	}
+	return key + "=" + pick(g, g.rooted...)
 }
 
 // smbios adds -smbios options.
@@ -40,11 +49,19 @@ func (g *generator) smbios() {
 		if row.kind == 8 && len(words) == 1 {
 			words = append(words, "connector_type=5")
 		}
+		if row.kind == 11 && g.chance(15) {
+			name := g.name("text")
+			g.files[name] = []byte("text of a file")
+			words = append(words, "path="+name)
+		}
+		if row.kind == 41 && len(g.rooted) > 0 && g.chance(60) {
+			words = append(words, "pcidev="+pick(g, g.rooted...))
+		}
 		g.add("smbios", words...)
 	}
 	if g.chance(10) && g.since(9, 0) {
 		g.add("smbios", "type=9", fmt.Sprintf("slot_designation=S%d", g.IntN(9)), "slot_type=165", "slot_data_bus_width=13", "current_usage=4",
-			"slot_length=4", fmt.Sprintf("slot_id=%d", g.IntN(9)), "slot_characteristics1=4", "slot_characteristics2=1")
+			"slot_length=4", fmt.Sprintf("slot_id=%d", g.IntN(9)), "slot_characteristics1=4", "slot_characteristics2=1", g.aDevice("pci_device"))
 	}
 	if g.chance(8) {
 		name := g.name("blob")

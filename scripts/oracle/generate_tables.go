@@ -25,7 +25,7 @@ func balloons(list []endpointKind) []endpointKind {
 // endpointKinds are the PCI devices.
 var endpointKinds = slices.Concat(
 	legacyToo("virtio-blk", 20, both(blockWords, with("10 num-queues=1|4|64", "4 queue-size=256", "3 discard=on|off", "3 write-zeroes=off", "3 seg-max-adjust=on")), nil),
-	legacyToo("virtio-net", 20, both(netWords, with("2 mq=on", "2 host_mtu=1500", "4 speed=1000", "4 duplex=full", "4 rss=on", "4 hash=on", "4 csum=off", "4 gso=off", "4 guest_tso4=off", "4 ctrl_vq=on")), nil),
+	legacyToo("virtio-net", 20, both(netWords, with("8 mq=on", "3 host_mtu=1500|0", "4 speed=1000", "4 duplex=full", "4 rss=on", "4 hash=on", "4 csum=off", "4 gso=off", "4 guest_tso4=off", "4 ctrl_vq=on")), nil),
 	legacyToo("virtio-scsi", 10, both(with("15 num_queues=1|4|16", "4 max_sectors=1024", "3 hotplug=off", "3 param_change=off")), scsiBus),
 	legacyToo("virtio-serial", 8, with("10 max_ports=4|511", "5 emergency-write=off"), serialBus),
 	balloons(legacyToo("virtio-balloon", 6, with("8 deflate-on-oom=on", "8 free-page-reporting=on", "8 page-poison=off", "5 free-page-hint=off"), nil)),
@@ -38,7 +38,7 @@ var endpointKinds = slices.Concat(
 		{driver: "virtio-keyboard-pci", weight: 2, words: virtioWords}, {driver: "virtio-mouse-pci", weight: 2, words: virtioWords},
 		{driver: "virtio-tablet-pci", weight: 2, words: virtioWords}, {driver: "virtio-multitouch-pci", weight: 1, words: virtioWords, since: [2]int{8, 1}},
 		{driver: "virtio-sound-pci", weight: 2, words: both(audio, virtioWords), since: [2]int{8, 2}},
-		{driver: "virtio-gpu-pci", weight: 2, words: both(virtioWords, with("20 max_outputs=1|2", "8 xres=1024"))},
+		{driver: "virtio-gpu-pci", weight: 2, words: both(virtioWords, with("20 max_outputs=1|2", "8 xres=1024"), hostmem)},
 		{driver: "virtio-iommu-pci", weight: 2, words: with("20 boot-bypass=on|off", "20 disable-legacy=on"), once: true},
 
 		{driver: "e1000", weight: 3, words: netWords}, {driver: "e1000-82544gc", weight: 1, words: netWords}, {driver: "e1000-82545em", weight: 1, words: netWords},
@@ -47,7 +47,7 @@ var endpointKinds = slices.Concat(
 		{driver: "i82550", weight: 1, words: netWords}, {driver: "i82551", weight: 1, words: netWords}, {driver: "i82557b", weight: 1, words: netWords},
 		{driver: "i82559er", weight: 1, words: netWords}, {driver: "tulip", weight: 1, words: netWords}, {driver: "rocker", weight: 1, words: func(g *generator) []string { return []string{"name=" + g.name("rock")} }},
 
-		{driver: "nvme", weight: 8, words: both(blockWords, func(g *generator) []string { return []string{"serial=" + g.name("s")} }, with("4 max_ioqpairs=64|8", "2 msix_qsize=65|9", "2 cmb_size_mb=0|16")), after: nvmeBus},
+		{driver: "nvme", weight: 8, words: both(nvmeBacking, func(g *generator) []string { return []string{"serial=" + g.name("s")} }, with("6 max_ioqpairs=64|8|1023|1024", "5 msix_qsize=65|9|300|2048", "5 cmb_size_mb=0|16|64", "3 legacy-cmb=on", "3 msix-exclusive-bar=on|off", "3 num_queues=9|2000", "4 mdts=9")), after: nvmeBus},
 		{driver: "ich9-ahci", weight: 3, after: ideBus}, {driver: "piix3-ide", weight: 1}, {driver: "piix4-ide", weight: 1}, {driver: "sdhci-pci", weight: 1},
 		{driver: "megasas", weight: 1, after: scsiBus}, {driver: "megasas-gen2", weight: 1, after: scsiBus}, {driver: "mptsas1068", weight: 1, after: scsiBus},
 		{driver: "lsi53c895a", weight: 1, after: scsiBus}, {driver: "lsi53c810", weight: 1, after: scsiBus}, {driver: "pvscsi", weight: 1, after: scsiBus},
@@ -60,22 +60,54 @@ var endpointKinds = slices.Concat(
 		{driver: "ich9-usb-uhci5", weight: 1}, {driver: "ich9-usb-uhci6", weight: 1}, {driver: "piix3-usb-uhci", weight: 1, after: usbBus}, {driver: "piix4-usb-uhci", weight: 1},
 		{driver: "pci-ohci", weight: 1, after: usbBus},
 
-		{driver: "VGA", weight: 3, words: with("8 vgamem_mb=16|32", "8 edid=on|off", "8 xres=800"), once: true}, {driver: "cirrus-vga", weight: 1, once: true},
-		{driver: "vmware-svga", weight: 1, once: true}, {driver: "ati-vga", weight: 1, once: true}, {driver: "virtio-vga", weight: 2, words: with("5 vectors=3|4"), once: true},
-		{driver: "secondary-vga", weight: 1}, {driver: "bochs-display", weight: 2, words: with("10 vgamem=32M", "10 edid=off")},
+		{driver: "VGA", weight: 3, words: with("25 vgamem_mb=16|32|64|100", "8 edid=on|off", "8 xres=800", "5 mmio=off"), once: true}, {driver: "cirrus-vga", weight: 1, words: with("20 vgamem_mb=8"), once: true},
+		{driver: "vmware-svga", weight: 1, words: with("20 vgamem_mb=8|32"), once: true}, {driver: "ati-vga", weight: 1, once: true},
+		{driver: "virtio-vga", weight: 2, words: both(with("10 vectors=3|4|0", "10 page-per-vq=on", "10 max_outputs=2"), hostmem), once: true},
+		{driver: "secondary-vga", weight: 1, words: with("20 vgamem_mb=8")}, {driver: "bochs-display", weight: 2, words: with("20 vgamem=32M|5M", "10 edid=off")},
 		{driver: "ich9-intel-hda", weight: 2, after: hdaBus}, {driver: "intel-hda", weight: 1, words: with("20 msi=off"), after: hdaBus},
 		{driver: "AC97", weight: 1, words: audio}, {driver: "ES1370", weight: 1, words: audio},
 
-		{driver: "edu", weight: 1}, {driver: "pci-testdev", weight: 6, words: with("70 membar=64G|128G|256M|4G|1M|64K|4K|512G")},
+		{driver: "edu", weight: 1}, {driver: "pci-testdev", weight: 6, words: func(g *generator) []string {
+			return []string{g.maybe(70, "membar=%s", g.room64(pick(g, "64G", "128G", "256M", "4G", "1M", "64K", "4K", "512G")))}
+		}},
 		{driver: "ivshmem-plain", weight: 2, words: func(g *generator) []string {
-			return needs("memdev", "object", "memory-backend-ram", "id=$", "size="+pick(g, "1M", "64M", "4G", "256M"), "reserve=off", "share=on")(g)
+			return needs("memdev", "object", "memory-backend-ram", "id=$", "size="+g.room64(pick(g, "1M", "64M", "4G", "256M")), "reserve=off", "share=on")(g)
 		}},
 		{driver: "pvpanic-pci", weight: 1}, {driver: "i6300esb", weight: 1, once: true}, {driver: "pci-serial", weight: 1, words: chardev},
 		{driver: "pci-serial-2x", weight: 1}, {driver: "pci-serial-4x", weight: 1}, {driver: "pci-ipmi-kcs", weight: 1, words: bmc}, {driver: "pci-ipmi-bt", weight: 1, words: bmc},
 		{driver: "tpci200", weight: 1},
-		{driver: "acpi-erst", weight: 2, words: both(needs("memdev", "object", "memory-backend-ram", "id=$", "size=128K", "share=on"), with("20 record_size=4096|16384")), once: true},
+		{driver: "acpi-erst", weight: 3, words: both(needs("memdev", "object", "memory-backend-ram", "id=$", "size=128K", "share=on"), with("20 record_size=4096|16384")), once: true},
 	},
+	qxl,
 )
+
+// qxl are displays that Debian's QEMU 7.2 has, and later ones only as a module.
+var qxl = []endpointKind{
+	{driver: "qxl", weight: 2, words: with("30 vgamem_mb=32", "20 vram64_size_mb=0|256", "20 ram_size=134217728"), until: [2]int{8, 0}},
+	{driver: "qxl-vga", weight: 2, words: with("30 vgamem_mb=4|64", "20 vram_size_mb=128", "10 revision=2|3|4"), once: true, until: [2]int{8, 0}},
+}
+
+// hostmem gives a display a window on the host's memory.
+func hostmem(g *generator) []string {
+	if !g.since(8, 0) {
+		return nil
+	}
+	return with("15 hostmem=256M|1G")(g)
+}
+
+// nvmeBacking is a controller's disk, beside which it may have persistent memory, or the group that it belongs to.
+func nvmeBacking(g *generator) []string {
+	if g.chance(12) {
+		id := g.name("subsys")
+		g.add("device", "nvme-subsys", "id="+id, g.maybe(50, "nqn=%s", id))
+		return []string{"subsys=" + id}
+	}
+	words := blockWords(g)
+	if g.chance(8) {
+		words = append(words, needs("pmrdev", "object", "memory-backend-ram", "id=$", "size="+pick(g, "16M", "1G"), "reserve=off", "share=on")(g)...)
+	}
+	return words
+}
 
 // bmc makes the device behind an IPMI interface.
 func bmc(g *generator) []string {
@@ -151,8 +183,8 @@ type otherKind struct {
 }
 
 var otherKinds = []otherKind{
-	{"isa-serial", 6, both(chardev, with("40 index=0|1|2|3|2|3", "3 irq=5", "3 iobase=0x2f8"))},
-	{"isa-parallel", 4, both(chardev, with("30 index=0|1|2"))},
+	{"isa-serial", 6, both(chardev, with("40 index=0|1|2|3|2|3", "10 irq=5|9", "10 iobase=0x2f8|0x3e0"))},
+	{"isa-parallel", 4, both(chardev, with("30 index=0|1|2", "10 irq=5", "10 iobase=0x300"))},
 	{"isa-debugcon", 2, both(chardev, with("100 iobase=0x403"))},
 	{"isa-debug-exit", 2, atMostOne("isa-debug-exit", with("50 iobase=0xf4"))},
 	{"isa-applesmc", 2, atMostOne("isa-applesmc", func(*generator) []string { return []string{"osk=" + strings.Repeat("x", 64)} })},
@@ -161,7 +193,7 @@ var otherKinds = []otherKind{
 	{"isa-ipmi-kcs", 3, atMostOne("ipmi", both(bmc, with("15 ioport=3234", "15 irq=0|6")))},
 	{"isa-ipmi-bt", 2, atMostOne("ipmi", both(bmc, with("15 irq=0")))},
 	{"tpm-tis", 3, tpm}, {"tpm-crb", 3, tpm},
-	{"vmgenid", 6, atMostOne("vmgenid", with("100 guid=324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87|00112233-4455-6677-8899-AABBCCDDEEFF|324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87|auto"))},
+	{"vmgenid", 6, atMostOne("vmgenid", with("100 guid=324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87|00112233-4455-6677-8899-AABBCCDDEEFF|324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87", "4 guid=auto"))},
 	{"smbus-ipmi", 2, func(g *generator) []string {
 		return append(bmc(g), g.maybe(30, "address=%d", 0x20+g.IntN(40)))
 	}},

@@ -8,20 +8,62 @@ import (
 	"github.com/tdxkit/tdxkit/qemu"
 )
 
+// optionsNotGenerated are the options of package qemu's table that no shape has, and why.
+var optionsNotGenerated = map[string]string{
+	"enable-kvm": "needs KVM", "bios": "is not looked at", "no-acpi": "is acpi=off", "shim": "refused",
+	"spice": "is no option of every QEMU", "iscsi": "the host's", "mtdblock": "gone",
+	"pflash": "refused", "fda": "refused", "fdb": "refused", "option-rom": "refused", "dtb": "refused", "sd": "refused", "audio": "refused",
+	"soundhw": "refused", "icount": "refused", "loadvm": "refused", "incoming": "refused", "xen-domid": "refused", "xen-attach": "refused", "preconfig": "refused",
+	"xen-domid-restrict": "Xen's",
+	"mem-path":           "changes where memory is on the host", "mem-prealloc": "takes the host's memory",
+	"add-fd": "the host's", "pidfile": "the host's", "qmp": "the run's own", "qmp-pretty": "the run's own", "mon": "the run's own",
+	"dfilter": "TCG's", "trace": "the host's", "plugin": "TCG's", "L": "the run's own", "echr": "a terminal's", "gdb": "the host's", "s": "the host's",
+	"S": "the run's own", "qtest": "the run's own", "qtest-log": "the run's own", "run-with": "the host's", "runas": "the host's", "chroot": "the host's",
+	"daemonize": "the run waits for it", "enable-fips": "gone", "async-teardown": "gone", "enable-sync-profile": "the host's", "perfmap": "TCG's", "jitdump": "TCG's",
+	"dump-vmstate": "ends QEMU", "compat": "of QMP", "singlestep": "gone", "tb-size": "gone", "display": "the run's own", "vnc": "opens a port",
+	"full-screen": "needs a display", "g": "for other architectures", "curses": "needs a display", "sdl": "needs a display", "no-quit": "gone", "no-frame": "gone",
+	"alt-grab": "gone", "ctrl-grab": "gone", "portrait": "gone", "rotate": "gone", "win2k-hack": "gone in newer releases", "no-fd-bootchk": "gone in newer releases",
+	"prom-env": "for other architectures", "semihosting": "for other architectures", "semihosting-config": "for other architectures", "old-param": "for other architectures",
+}
+
+// TestGenerateCoversOptions asks that every option of package qemu's table is generated, or left out with a reason.
+func TestGenerateCoversOptions(t *testing.T) {
+	made := map[string]int{}
+	for _, v := range []qemu.Version{{Major: 7, Minor: 2}, {Major: 11, Minor: 1}} {
+		for n := range uint64(2000) {
+			for _, o := range generate(3, n, v, true).options {
+				made[o.name]++
+			}
+		}
+	}
+	for _, name := range qemu.Options() {
+		if _, out := optionsNotGenerated[name]; (made[name] > 0) == out {
+			t.Errorf("-%s: in %d of 4000 shapes, left out by the table: %v", name, made[name], out)
+		}
+	}
+	for name, why := range optionsNotGenerated {
+		if why == "" || !slices.Contains(qemu.Options(), name) {
+			t.Errorf("-%s is left out without a reason, or is in no table", name)
+		}
+	}
+}
+
 // TestGenerateCoversDrivers asks that every driver of package qemu's table is generated, or left out with a reason.
 func TestGenerateCoversDrivers(t *testing.T) {
 	made := map[string]int{}
-	for n := range uint64(6000) {
-		for _, o := range generate(3, n, qemu.Version{Major: 11, Minor: 1}, true).options {
-			if o.name == "device" {
-				made[o.words[0]]++
+	for _, v := range []qemu.Version{{Major: 7, Minor: 2}, {Major: 11, Minor: 1}} {
+		for n := range uint64(6000) {
+			for _, o := range generate(3, n, v, true).options {
+				if o.name == "device" {
+					made[o.words[0]]++
+				}
 			}
 		}
 	}
 	for _, d := range qemu.Drivers() {
 		_, base := notGenerated[strings.TrimSuffix(strings.TrimSuffix(d, "-non-transitional"), "-transitional")]
 		if (made[d] > 0) == base {
-			t.Errorf("%s: in %d of 6000 shapes, left out by the table: %v", d, made[d], base)
+			t.Errorf("%s: in %d of 12000 shapes, left out by the table: %v", d, made[d], base)
 		}
 	}
 	for d := range notGenerated {

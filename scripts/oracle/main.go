@@ -34,8 +34,12 @@ func main() {
 	flag.StringVar(&o.keep, "keep", "", "folder for what QEMU says of shapes that differed, shortened, or of the one that is given")
 	flag.IntVar(&o.sample, "sample", 0, "how many shapes of each release that were equal are kept too")
 	flag.StringVar(&o.kernel, "kernel", "fixtures/kernel/vmlinuz-6.12-cloud", "a kernel for -kernel")
+	flag.StringVar(&o.firmware, "firmware", "", "an OVMF of edk2 202308 or later: let it place what is on PCI, in place of our model of it")
 	flag.IntVar(&o.iasl, "iasl", 20, "how many shapes' tables go through iasl, where it is installed")
 	flag.BoolVar(&o.verbose, "v", false, "say what becomes of each shape")
+	flag.BoolVar(&o.properties, "properties", false, "in place of random shapes, each property of each driver, one at a time")
+	flag.IntVar(&o.each, "each", 1000, "with -properties: of one that several drivers have, on so many of them")
+	flag.StringVar(&o.driver, "driver", "", "with -properties: of this driver alone")
 	list := flag.String("qemu", os.Getenv("TDXKIT_QEMU"), "QEMUs: programs and folders, separated by colons (default: of PATH)")
 	flag.Parse()
 	ok, err := run(&o, *list, flag.Args(), os.Stdout)
@@ -47,6 +51,9 @@ func main() {
 	}
 }
 
+// files are what the run gives to QEMU.
+type files struct{ kernel, firmware string }
+
 // options are the flags.
 type options struct {
 	seed, first, n   uint64
@@ -54,9 +61,13 @@ type options struct {
 	budget           int
 	mostShrunk, iasl int
 	sample           int
-	keep, kernel     string
-	verbose          bool
-	tpm              bool
+	keep             string
+	files
+	verbose    bool
+	properties bool
+	driver     string
+	each       int
+	tpm        bool
 }
 
 // run compares with every QEMU and reports whether nothing differed. A command line that is given takes the place of
@@ -70,8 +81,13 @@ func run(o *options, list string, args []string, w io.Writer) (bool, error) {
 		fmt.Fprintf(w, "left out: no %s in PATH, and TDXKIT_QEMU names none\n", program)
 		return true, nil
 	}
-	if o.kernel, err = filepath.Abs(o.kernel); err != nil {
-		return false, err
+	for _, path := range []*string{&o.kernel, &o.firmware} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return false, err
+		}
 	}
 	if _, err := exec.LookPath("iasl"); err != nil && o.iasl > 0 {
 		o.iasl = 0
@@ -88,10 +104,15 @@ func run(o *options, list string, args []string, w io.Writer) (bool, error) {
 			continue
 		}
 		r := &report{w: w, e: e, o: o}
-		if len(args) > 0 {
+		switch {
+		case o.properties:
+			if err := r.sweep(); err != nil {
+				return false, err
+			}
+		case len(args) > 0:
 			o.sample = 1
 			r.one(o.first, given(args))
-		} else {
+		default:
 			r.all()
 		}
 		r.print()
@@ -147,9 +168,14 @@ type judgement struct {
 }
 
 // judge runs one shape on both sides.
-func (e *emulator) judge(s shape, kernel string) judgement {
+func (e *emulator) judge(s shape, f files) judgement {
 	p, ours := predict(s, e.release)
-	v, theirs := e.start(s, kernel)
+	if f.firmware != "" && ours == nil {
+		if why := bootable(p); why != "" {
+			return judgement{outcome: refusedByBoth, err: errors.New(why)}
+		}
+	}
+	v, theirs := e.start(s, f)
 	var no refusal
 	switch {
 	case theirs != nil && !errors.As(theirs, &no):
@@ -163,7 +189,13 @@ func (e *emulator) judge(s shape, kernel string) judgement {
 	if ours != nil {
 		return judgement{outcome: refusedByUs, err: ours}
 	}
-	r, err := observe(v, p)
+	var r *record
+	var err error
+	if f.firmware != "" {
+		r, err = observeBoot(v)
+	} else {
+		r, err = observe(v, p)
+	}
 	if err != nil {
 		return judgement{outcome: failed, err: fmt.Errorf("%w: %w", err, refusal(v.stderr.String()))}
 	}
@@ -215,14 +247,14 @@ func (r *report) all() {
 
 // one judges a shape and notes what became of it.
 func (r *report) one(n uint64, s shape) {
-	j := r.e.judge(s, r.o.kernel)
+	j := r.e.judge(s, r.o.files)
 	if !r.note(n, s, j) {
 		return
 	}
 	// Shortening takes long; other shapes go on.
 	first := j.differences[0].what
 	s = shrink(s, r.budget(), func(c shape) bool {
-		now := r.e.judge(c, r.o.kernel)
+		now := r.e.judge(c, r.o.files)
 		same := now.outcome == differs && now.differences[0].what == first
 		if same {
 			j = now

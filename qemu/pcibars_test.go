@@ -1,0 +1,81 @@
+package qemu
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestBARsByProperty shows how properties shape a function. The BARs are those of the configuration space of QEMU 7.2.22,
+// 10.0.13 and 11.1.3, with which make oracle-acpi compares each of these.
+func TestBARsByProperty(t *testing.T) {
+	for _, tc := range []struct {
+		line string
+		want []BAR
+	}{
+		{"-device VGA", []BAR{pref32(0, 16*mib), mem32(2, 0x1000)}},
+		{"-device VGA,vgamem_mb=33", []BAR{pref32(0, 64*mib), mem32(2, 0x1000)}},
+		{"-device VGA,vgamem_mb=0,mmio=off", []BAR{pref32(0, 1*mib)}},
+		{"-device VGA,vgamem_mb=4096", []BAR{pref32(0, 512*mib), mem32(2, 0x1000)}},
+		{"-device secondary-vga,vgamem_mb=32", []BAR{pref32(0, 32*mib), mem32(2, 0x1000)}},
+		{"-device cirrus-vga,vgamem_mb=8", []BAR{pref32(0, 32*mib), mem32(1, 0x1000)}},
+		{"-device vmware-svga,vgamem_mb=64", []BAR{io(0, 0x10), pref32(1, 64*mib), pref32(2, 0x10000)}},
+		{"-device bochs-display,vgamem=40M,edid=off", []BAR{pref32(0, 64*mib), mem32(2, 0x1000)}},
+		{"-device virtio-gpu-pci", []BAR{mem32(1, 0x1000), pref64(4, 0x4000)}},
+		{"-device virtio-gpu-pci,hostmem=1G", []BAR{mem32(1, 0x1000), pref64(2, 0x4000), pref64(4, 1024*mib)}},
+		{"-device virtio-vga", []BAR{pref32(0, 8*mib), mem32(4, 0x1000), pref64(2, 0x4000)}},
+		{"-device virtio-vga,hostmem=256M", []BAR{pref32(0, 8*mib), mem32(1, 0x1000), pref64(2, 0x4000), pref64(4, 256*mib)}},
+		{"-device virtio-vga,page-per-vq=on,vectors=0,disable-modern=on", []BAR{pref32(0, 8*mib), pref64(2, 0x800000)}},
+		{"-device nvme,serial=1", []BAR{mem64(0, 0x4000)}},
+		{"-device nvme,serial=1,max_ioqpairs=1024", []BAR{mem64(0, 0x8000)}},
+		{"-device nvme,serial=1,num_queues=2000", []BAR{mem64(0, 0x8000)}},
+		{"-device nvme,serial=1,msix_qsize=2048", []BAR{mem64(0, 0x10000)}},
+		{"-device nvme,serial=1,msix_qsize=300,msix-exclusive-bar=on", []BAR{mem64(0, 0x2000), mem32(4, 0x2000)}},
+		{"-device nvme,serial=1,cmb_size_mb=64,legacy-cmb=on", []BAR{mem64(0, 0x4000), pref64(2, 64*mib)}},
+		{"-object memory-backend-ram,id=p,size=16M -device nvme,serial=1,pmrdev=p", []BAR{mem64(0, 0x4000), pref64(4, 16*mib)}},
+		{"-device virtio-net-pci,host_mtu=1500", []BAR{io(0, 0x40), mem32(1, 0x1000), pref64(4, 0x4000)}},
+		{"-device virtio-net-pci,host_mtu=0,speed=-1", []BAR{io(0, 0x20), mem32(1, 0x1000), pref64(4, 0x4000)}},
+		{"-device virtio-net-pci,mq=on", []BAR{io(0, 0x40), mem32(1, 0x1000), pref64(4, 0x4000)}},
+		{"-netdev tap,id=n,queues=125 -device virtio-net-pci,netdev=n", []BAR{io(0, 0x20), mem32(1, 0x1000), pref64(4, 0x4000)}},
+		{"-device virtio-net-pci,netdev=n -netdev tap,id=n,queues=130", []BAR{io(0, 0x20), mem32(1, 0x2000), pref64(4, 0x4000)}},
+		{`-netdev {"type":"tap","id":"n","queues":130} -device virtio-net-pci,netdev=n,vectors=4`, []BAR{io(0, 0x20), mem32(1, 0x1000), pref64(4, 0x4000)}},
+		{"-netdev tap,id=n,fds=" + strings.Repeat("3:", 129) + "3 -device virtio-net-pci,netdev=n,mq=on", []BAR{io(0, 0x40), mem32(1, 0x2000), pref64(4, 0x4000)}},
+		{"-device edu,id=x -set device.x.addr=0x9", []BAR{mem32(0, mib)}},
+	} {
+		m, err := ParseArgs(strings.Fields("-M q35 -nodefaults "+tc.line), testRelease, ParseOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", tc.line, err)
+			continue
+		}
+		i := slices.IndexFunc(m.Root.Devices, func(d *PCIDevice) bool { return !d.BuiltIn })
+		if got := m.Root.Devices[i].BARs; !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got %+v, want %+v", tc.line, got, tc.want)
+		}
+		if strings.Contains(tc.line, "-set") && m.Root.Devices[i].Slot != 9 {
+			t.Errorf("%s: the device is in slot %d", tc.line, m.Root.Devices[i].Slot)
+		}
+	}
+}
+
+// TestCPUGlobals: -global of a CPU's class comes before what -cpu says.
+func TestCPUGlobals(t *testing.T) {
+	for _, tc := range []struct {
+		line     string
+		bits     int
+		stepping uint32
+	}{
+		{"-cpu qemu64", 40, 1},
+		{"-cpu qemu64 -global qemu64-x86_64-cpu.phys-bits=46", 46, 1},
+		{"-cpu qemu64,phys-bits=48 -global qemu64-x86_64-cpu.phys-bits=46 -global x86_64-cpu.stepping=7", 48, 7},
+		{"-cpu qemu64 -global kvm64-x86_64-cpu.phys-bits=46", 40, 1},
+	} {
+		m, err := ParseArgs(strings.Fields("-M q35 "+tc.line), testRelease, ParseOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", tc.line, err)
+			continue
+		}
+		if m.CPU.PhysBits != tc.bits || m.CPU.EAX&15 != tc.stepping {
+			t.Errorf("%s: %d bits, stepping %d; want %d and %d", tc.line, m.CPU.PhysBits, m.CPU.EAX&15, tc.bits, tc.stepping)
+		}
+	}
+}
