@@ -135,6 +135,7 @@ func createMatrix(c *cli.Context, t *terminal, h *manifest.Header) error {
 	if k.parse, err = parseOptions(c); err != nil {
 		return err
 	}
+	k.options.OmitBytes = true // a manifest has the events' digests alone
 	k.parse.TDX = true
 	if k.groups, err = readMatrix(c); err != nil {
 		return err

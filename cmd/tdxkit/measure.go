@@ -125,6 +125,7 @@ func measure(c *cli.Context, t *terminal) error {
 	}
 	j.noteSource(t, guests[0])
 	j.term = t
+	j.options.OmitBytes = !c.Bool("events")
 	l, err := j.load(c.Context, t, guests[0], digestFirmware(p.json))
 	if err != nil {
 		return err

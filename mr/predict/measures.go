@@ -142,7 +142,14 @@ func separator(*platform) ([]Measurement, error) {
 }
 
 func acpiBlobs(p *platform) ([]Measurement, error) {
-	blobs, err := p.acpi()
+	builder, ok := p.builders.Get().(*acpi.Builder)
+	if !ok {
+		builder = &acpi.Builder{}
+	}
+	if p.omitBytes {
+		defer p.builders.Put(builder)
+	}
+	blobs, err := p.acpi(builder)
 	if err != nil {
 		return nil, err
 	}
