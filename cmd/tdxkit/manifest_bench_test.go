@@ -24,8 +24,9 @@ import (
 const benchShapes = 10_000
 
 // benchArgs is a create of that matrix.
-func benchArgs(b *testing.B, out string) []string {
-	dir := b.TempDir()
+func benchArgs(b *testing.B, out string) []string { return benchArgsDir(b, b.TempDir(), out) }
+
+func benchArgsDir(b testing.TB, dir, out string) []string {
 	files := map[string][]byte{
 		"OVMF.fd": fixtures.Firmware(b, "ovmf-2026.08"), "vmlinuz": fixtures.Kernel(b, "vmlinuz-6.12-cloud"), "initrd": fixtures.Kernel(b, "initrd.gz"),
 	}

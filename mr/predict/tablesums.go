@@ -35,8 +35,11 @@ func (t *tableSums) sum(b []byte) mr.Digest {
 	d = mr.Sum(b)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.sums == nil || len(t.sums) >= maxTableSums {
+	switch {
+	case t.sums == nil:
 		t.sums = map[tableKey]mr.Digest{}
+	case len(t.sums) >= maxTableSums:
+		clear(t.sums)
 	}
 	t.sums[tableKey{len(b), string(used)}] = d
 	return d
