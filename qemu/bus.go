@@ -20,8 +20,8 @@ type bus struct {
 	path     string             // Open Firmware path of what is on it, for bootorder
 	ports    []string           // free ports of a USB bus, first to be given out first
 	slots    *[256]*PCIDevice   // functions of a PCI bus, by devfn
-	min      int // first slot given out
-	max      int // units, 0 is without limit
+	min      int                // first slot given out
+	max      int                // units, 0 is without limit
 	units    int
 	port     int  // number among the buses of its device
 	up       *bus // the bus that its device is on, nil at the top

@@ -42,6 +42,7 @@ type Firmware struct {
 	bios  func() (smbios.FirmwareInfo, error)
 
 	profiles sync.Map // func() (*Profile, error) by Release
+	measured sync.Map // func() ([]Measurement, error) by sharedMeasure
 }
 
 // NewFirmware parses the firmware's TDVF metadata. Its volumes are parsed when first needed.

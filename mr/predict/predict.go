@@ -36,7 +36,7 @@ func (o *Options) wants(r mr.Register) bool {
 type Result struct {
 	Values  map[mr.Register]mr.Digest
 	Unknown map[mr.Register]string // why a register that was asked for is not in Values
-	Events  []mr.Event             // of the registers in Values, in boot order
+	Events  []mr.Event             // of the registers in Values, in boot order; their bytes may be shared with other results
 	Notes   []string               // what a reader should know of how the values came about
 }
 
