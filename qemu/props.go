@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // shapingProps are properties that change what a table or firmware sees and are not modelled: any use of them is refused,
@@ -70,13 +71,19 @@ func propGroups(m *deviceModel) []string {
 	if m.Bus == onUSB {
 		groups = append(groups, usbProps)
 	}
+	return append(groups, ownProps()[name]...)
+}
+
+// ownProps returns deviceProps by driver.
+var ownProps = sync.OnceValue(func() map[string][]string {
+	byDriver := map[string][]string{}
 	for _, row := range deviceProps {
-		if contains(strings.FieldsSeq(row.drivers), name) {
-			groups = append(groups, row.props)
+		for driver := range strings.FieldsSeq(row.drivers) {
+			byDriver[driver] = append(byDriver[driver], row.props)
 		}
 	}
-	return groups
-}
+	return byDriver
+})
 
 // contains reports whether a name is one of a sequence.
 func contains(names iter.Seq[string], name string) bool {
