@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -312,30 +312,7 @@ func (k *creation) write(ctx context.Context, w io.Writer, h *manifest.Header) e
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	workers := runtime.GOMAXPROCS(0)
-	queue := make(chan chan *sketch, 4*workers)
-	var g errgroup.Group
-	g.SetLimit(workers + 1)
-	g.Go(func() error {
-		defer close(queue)
-		for p := range points(k.groups) {
-			slot := make(chan *sketch, 1)
-			select {
-			case queue <- slot:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			g.Go(func() error { slot <- k.predict(p); return nil })
-		}
-		return nil
-	})
-	err = k.collect(out, queue)
-	cancel()
-	if waited := g.Wait(); err == nil {
-		err = waited
-	}
+	err = inOrder(ctx, points(k.groups), k.predict, func(sketches iter.Seq[*sketch]) error { return k.collect(out, sketches) })
 	if err != nil {
 		return err
 	}
@@ -362,9 +339,8 @@ func (k *creation) name(s *sketch) string {
 }
 
 // collect writes the variants.
-func (k *creation) collect(out *manifest.Writer, queue <-chan chan *sketch) error {
-	for slot := range queue {
-		s := <-slot
+func (k *creation) collect(out *manifest.Writer, sketches iter.Seq[*sketch]) error {
+	for s := range sketches {
 		if s.err != nil {
 			return s.err
 		}
