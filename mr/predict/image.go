@@ -22,7 +22,7 @@ type Image struct {
 	stubs    kernel.StubMeasures
 	patched  sync.Map // digest of a patched kernel by its patches
 	tables   tableSums
-	builders sync.Pool // *acpi.Builder whose buffers nobody keeps
+	makers   sync.Pool // *tableMaker whose buffers nobody keeps
 }
 
 // An Initrd is what reaches a measurement of an initrd.

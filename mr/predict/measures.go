@@ -166,14 +166,14 @@ func separator(*Firmware, *Profile) ([]Measurement, error) {
 }
 
 func acpiBlobs(p *platform) ([]Measurement, error) {
-	builder, ok := p.builders.Get().(*acpi.Builder)
+	maker, ok := p.makers.Get().(*tableMaker)
 	if !ok {
-		builder = &acpi.Builder{}
+		maker = &tableMaker{}
 	}
 	if p.omitBytes {
-		defer p.builders.Put(builder)
+		defer p.makers.Put(maker)
 	}
-	blobs, err := p.acpi(builder)
+	blobs, err := p.acpi(&maker.Builder)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func acpiBlobs(p *platform) ([]Measurement, error) {
 		if !ok {
 			return nil, unknown("the loader asks for %s, whose content is not known", c.File)
 		}
-		out = append(out, Measurement{Measured: mr.Measured{What: c.File, Bytes: data, Digest: p.tables.sum(data)}, Data: label})
+		out = append(out, Measurement{Measured: mr.Measured{What: c.File, Bytes: data, Digest: p.tables.sum(&maker.stepHasher, data)}, Data: label})
 	}
 	return out, nil
 }
