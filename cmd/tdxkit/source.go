@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -275,6 +276,7 @@ func vmConfigSource(c *cli.Context, m *dstack.Metadata) (*source, error) {
 		return nil, usage("an image says nothing of vCPUs and memory", "give --cpus and --memory, or --vm-config")
 	}
 	s.qemu, s.config = config.QEMU, config
+	var once sync.Once // command lines of many shapes are made at a time
 	s.command = func(sh shape) ([]string, error) {
 		vm := *config
 		if sh.cpus > 0 {
@@ -287,7 +289,7 @@ func vmConfigSource(c *cli.Context, m *dstack.Metadata) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.assumed = l.Assumed
+		once.Do(func() { s.assumed = l.Assumed }) // the same for all shapes
 		return l.Args, nil
 	}
 	return s, nil
