@@ -19,9 +19,9 @@ type bus struct {
 	scsi     map[scsiPlace]bool // taken places of a SCSI bus
 	path     string             // Open Firmware path of what is on it, for bootorder
 	ports    []string           // free ports of a USB bus, first to be given out first
-	slots    [256]*PCIDevice
-	min      int // first slot given out
-	max      int // units, 0 is without limit
+	slots    *[256]*PCIDevice   // functions of a PCI bus, by devfn
+	min      int                // first slot given out
+	max      int                // units, 0 is without limit
 	units    int
 	port     int  // number among the buses of its device
 	up       *bus // the bus that its device is on, nil at the top
@@ -69,7 +69,7 @@ func (b *builder) addBus(x *bus) { b.buses = append(b.buses, x) }
 
 // newPCIBus makes the bus of a bridge, port or root.
 func (b *builder) newPCIBus(name string, pcie bool) *bus {
-	x := &bus{name: name, kind: onPCI, pcie: pcie, pci: &Bus{Name: name, PCIe: pcie, NUMANode: -1}}
+	x := &bus{name: name, kind: onPCI, pcie: pcie, slots: new([256]*PCIDevice), pci: &Bus{Name: name, PCIe: pcie, NUMANode: -1}}
 	b.addBus(x)
 	return x
 }
@@ -157,7 +157,7 @@ func (d *deviceBuild) place() error {
 	}
 	d.dev.Slot, d.dev.Function, d.dev.Multifunction = uint8(devfn>>3), uint8(devfn&7), multi
 	x.slots[devfn] = d.dev
-	x.pci.Devices = nil
+	x.pci.Devices = x.pci.Devices[:0]
 	for _, f := range x.slots {
 		if f != nil {
 			x.pci.Devices = append(x.pci.Devices, f)

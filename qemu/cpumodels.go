@@ -171,11 +171,13 @@ func HostCPUs() []string {
 	return names
 }
 
+// joiners takes out what joins the words of a processor's name.
+var joiners = strings.NewReplacer("-", "", "_", "", " ", "")
+
 // hostByName finds a processor, whatever the case and whether words are joined by dashes, blanks or nothing.
 func hostByName(name string) (hostProcessor, bool) {
-	plain := strings.NewReplacer("-", "", "_", "", " ", "")
-	want := plain.Replace(strings.ToLower(name))
-	i := slices.IndexFunc(hostProcessors, func(h hostProcessor) bool { return plain.Replace(h.name) == want })
+	want := joiners.Replace(strings.ToLower(name))
+	i := slices.IndexFunc(hostProcessors, func(h hostProcessor) bool { return joiners.Replace(h.name) == want })
 	if i < 0 {
 		return hostProcessor{}, false
 	}

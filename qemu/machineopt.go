@@ -281,12 +281,6 @@ func (b *builder) resolveMachine() error {
 	if err := b.resolveType(); err != nil {
 		return err
 	}
-	known := map[string]machineProperty{}
-	var names []string
-	for _, p := range machineProperties {
-		known[p.Name] = p
-		names = append(names, p.Name)
-	}
 	for _, k := range sortedKeys(b.machine) {
 		v := b.machine[k]
 		switch group, rest, dotted := strings.Cut(k, "."); {
@@ -307,14 +301,7 @@ func (b *builder) resolveMachine() error {
 		case dotted:
 			return unsupportedErr("-machine", k+"="+v, "property group %q is not modelled", group)
 		}
-		p, ok := known[k]
-		if !ok {
-			return unknownErr("-machine", k+"="+v, fmt.Sprintf("unknown property %q", k), nearest(k, names))
-		}
-		if p.Set == nil {
-			continue
-		}
-		if err := p.Set(b, v); err != nil {
+		if err := b.setMachine(k, v); err != nil {
 			return err
 		}
 	}
@@ -326,6 +313,24 @@ func (b *builder) resolveMachine() error {
 		m.KernelIRQChip = b.irqchip
 	}
 	return b.forceTDX()
+}
+
+// setMachine sets one property of the machine.
+func (b *builder) setMachine(name, v string) error {
+	for _, p := range machineProperties {
+		switch {
+		case p.Name != name:
+		case p.Set == nil:
+			return nil
+		default:
+			return p.Set(b, v)
+		}
+	}
+	var names []string
+	for _, p := range machineProperties {
+		names = append(names, p.Name)
+	}
+	return unknownErr("-machine", name+"="+v, fmt.Sprintf("unknown property %q", name), nearest(name, names))
 }
 
 // forceTDX applies what TDX takes away. Follows QEMU 10.2, target/i386/kvm/tdx.c, tdx_kvm_init.

@@ -2,8 +2,10 @@ package qemu
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // shapingProps are properties that change what a table or firmware sees and are not modelled: any use of them is refused,
@@ -26,41 +28,66 @@ var shapingProps = []struct{ driver, property, same string }{
 }
 
 // deviceWide are the keys that -device takes for every driver.
-var deviceWide = []string{"driver", "id", "bus"}
+const deviceWide = "driver id bus"
 
 // propsOf returns the names of the properties that a driver has.
-func propsOf(m *deviceModel) []string {
-	name := m.Name
-	for _, suffix := range []string{"-non-transitional", "-transitional"} {
-		name = strings.TrimSuffix(name, suffix)
+func propsOf(m *deviceModel) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, group := range propGroups(m) {
+			for name := range strings.FieldsSeq(group) {
+				if !yield(name) {
+					return
+				}
+			}
+		}
 	}
-	out := slices.Clone(deviceWide)
-	add := func(group string) { out = append(out, strings.Fields(group)...) }
+}
+
+// propGroups returns the lists of names that make up a driver's properties.
+func propGroups(m *deviceModel) []string {
+	name := strings.TrimSuffix(strings.TrimSuffix(m.Name, "-non-transitional"), "-transitional")
+	groups := []string{deviceWide}
 	if m.Bus == onPCI {
-		add(commonProps)
+		groups = append(groups, commonProps)
 	}
 	if strings.HasPrefix(name, "virtio-") || strings.HasPrefix(name, "vhost-") {
-		add(virtioProps)
+		groups = append(groups, virtioProps)
 	}
 	switch {
 	case name == "virtio-blk-pci", name == "nvme", name == "nvme-ns", name == "usb-storage", m.Bus == onIDE, strings.HasPrefix(name, "scsi-"):
-		add(blockProps)
+		groups = append(groups, blockProps)
 	case m.NIC || name == "usb-net":
-		add(nicProps)
+		groups = append(groups, nicProps)
 	case strings.HasSuffix(strings.ToLower(name), "vga") || name == "bochs-display":
-		add(vgaProps)
+		groups = append(groups, vgaProps)
 	case m.Kind == RootPort || m.Kind == UpstreamPort || m.Kind == DownstreamPort || m.Kind == PCIBridge:
-		add(bridgeProps)
+		groups = append(groups, bridgeProps)
 	}
 	if m.Bus == onUSB {
-		add(usbProps)
+		groups = append(groups, usbProps)
 	}
+	return append(groups, ownProps()[name]...)
+}
+
+// ownProps returns deviceProps by driver.
+var ownProps = sync.OnceValue(func() map[string][]string {
+	byDriver := map[string][]string{}
 	for _, row := range deviceProps {
-		if slices.Contains(strings.Fields(row.drivers), name) {
-			add(row.props)
+		for driver := range strings.FieldsSeq(row.drivers) {
+			byDriver[driver] = append(byDriver[driver], row.props)
 		}
 	}
-	return out
+	return byDriver
+})
+
+// contains reports whether a name is one of a sequence.
+func contains(names iter.Seq[string], name string) bool {
+	for n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
 }
 
 // checkProps refuses properties that the driver has not, and those whose effect is not modelled.
@@ -68,8 +95,8 @@ func (d *deviceBuild) checkProps() error {
 	known := propsOf(d.model)
 	for _, kv := range d.props {
 		list, _, _ := strings.Cut(kv.Key, ".") // a list in JSON is NAME.0, NAME.1
-		if !slices.Contains(known, kv.Key) && !slices.Contains(known, list) {
-			return unknownErr(d.option, d.arg, fmt.Sprintf("%s has no property %q", d.model.Name, kv.Key), nearest(kv.Key, known))
+		if !contains(known, kv.Key) && !contains(known, list) {
+			return unknownErr(d.option, d.arg, fmt.Sprintf("%s has no property %q", d.model.Name, kv.Key), nearest(kv.Key, slices.Collect(known)))
 		}
 		for _, s := range shapingProps {
 			if s.property == kv.Key && (s.driver == "*" || s.driver == d.model.Name) && !sameValue(kv.Value, s.same) {

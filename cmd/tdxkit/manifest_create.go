@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -135,6 +135,7 @@ func createMatrix(c *cli.Context, t *terminal, h *manifest.Header) error {
 	if k.parse, err = parseOptions(c); err != nil {
 		return err
 	}
+	k.options.OmitBytes = true // a manifest has the events' digests alone
 	k.parse.TDX, k.term = true, t
 	if k.groups, err = readMatrix(c); err != nil {
 		return err
@@ -311,30 +312,7 @@ func (k *creation) write(ctx context.Context, w io.Writer, h *manifest.Header) e
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	workers := runtime.GOMAXPROCS(0)
-	queue := make(chan chan *sketch, 4*workers)
-	var g errgroup.Group
-	g.SetLimit(workers + 1)
-	g.Go(func() error {
-		defer close(queue)
-		for p := range points(k.groups) {
-			slot := make(chan *sketch, 1)
-			select {
-			case queue <- slot:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			g.Go(func() error { slot <- k.predict(p); return nil })
-		}
-		return nil
-	})
-	err = k.collect(out, queue)
-	cancel()
-	if waited := g.Wait(); err == nil {
-		err = waited
-	}
+	err = inOrder(ctx, points(k.groups), k.predict, func(sketches iter.Seq[*sketch]) error { return k.collect(out, sketches) })
 	if err != nil {
 		return err
 	}
@@ -361,10 +339,9 @@ func (k *creation) name(s *sketch) string {
 }
 
 // collect writes the variants.
-func (k *creation) collect(out *manifest.Writer, queue <-chan chan *sketch) error {
+func (k *creation) collect(out *manifest.Writer, sketches iter.Seq[*sketch]) error {
 	noted := false
-	for slot := range queue {
-		s := <-slot
+	for s := range sketches {
 		if s.err != nil {
 			return s.err
 		}

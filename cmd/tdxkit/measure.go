@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -125,6 +126,7 @@ func measure(c *cli.Context, t *terminal) error {
 	}
 	j.noteSource(t, guests[0])
 	j.term = t
+	j.options.OmitBytes = !c.Bool("events")
 	l, err := j.load(c.Context, t, guests[0], digestFirmware(p.json))
 	if err != nil {
 		return err
@@ -339,39 +341,17 @@ type outcome struct {
 
 // run predicts all guests on all processors and prints them in order.
 func (j *job) run(c *cli.Context, p *printer, l *loaded, guests []guest) error {
-	ctx, cancel := context.WithCancel(c.Context)
-	defer cancel()
 	if len(guests) > 1 {
-		// The shapes that are read stay in memory, and each prediction makes 200 KiB of tables: collect less often.
+		// The shapes that are read stay in memory: collect less often.
 		defer debug.SetGCPercent(debug.SetGCPercent(400))
 	}
-	workers := runtime.GOMAXPROCS(0)
-	queue := make(chan chan outcome, 2*workers)
-	var g errgroup.Group
-	g.SetLimit(workers + 1)
-	g.Go(func() error {
-		defer close(queue)
-		for _, one := range guests {
-			slot := make(chan outcome, 1)
-			select {
-			case queue <- slot:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			g.Go(func() error {
-				r, err := j.predict(l.image, one)
-				slot <- outcome{one, r, j.inPart(err)}
-				return nil
-			})
-		}
-		return nil
-	})
-	err := j.print(c, p, l, queue)
-	cancel()
-	if waited := g.Wait(); err == nil {
-		err = waited
+	predict := func(g guest) outcome {
+		r, err := j.predict(l.image, g)
+		return outcome{g, r, j.inPart(err)}
 	}
-	return err
+	return inOrder(c.Context, slices.Values(guests), predict, func(outcomes iter.Seq[outcome]) error {
+		return j.print(c, p, l, outcomes)
+	})
 }
 
 // inPart says which file an error of a prediction is about.
@@ -422,11 +402,10 @@ func (j *job) predict(img *predict.Image, g guest) (*predict.Result, error) {
 
 // print prints outcomes in order. A register that was asked for and is not known is an error, after all that is known
 // has been printed.
-func (j *job) print(c *cli.Context, p *printer, l *loaded, queue <-chan chan outcome) error {
+func (j *job) print(c *cli.Context, p *printer, l *loaded, outcomes iter.Seq[outcome]) error {
 	var doc *document
 	var missing []string
-	for slot := range queue {
-		o := <-slot
+	for o := range outcomes {
 		if o.err != nil {
 			return o.err
 		}

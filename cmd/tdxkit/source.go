@@ -296,26 +296,30 @@ func vmConfigSource(c *cli.Context, m *dstack.Metadata) (*source, error) {
 func (s *source) override(c *cli.Context) *source {
 	base := s.command
 	s.elsewhere = map[role]bool{roleFirmware: c.IsSet("firmware"), roleKernel: c.IsSet("kernel"), roleInitrd: c.IsSet("initrd")}
+	parts := partArguments(c)
 	s.command = func(sh shape) ([]string, error) {
 		args, err := base(sh)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range partFlags {
-			if !c.IsSet(p.flag) {
-				continue
-			}
-			values := []string{c.String(p.flag)}
-			if p.flag == "device" {
-				values = c.StringSlice(p.flag)
-			}
-			for _, v := range values {
-				args = append(args, p.option, v)
-			}
-		}
-		return args, nil
+		return append(args, parts...), err
 	}
 	return s
+}
+
+// partArguments are the arguments that the part flags stand for.
+func partArguments(c *cli.Context) []string {
+	var args []string
+	for _, p := range partFlags {
+		if !c.IsSet(p.flag) {
+			continue
+		}
+		values := []string{c.String(p.flag)}
+		if p.flag == "device" {
+			values = c.StringSlice(p.flag)
+		}
+		for _, v := range values {
+			args = append(args, p.option, v)
+		}
+	}
+	return args
 }
 
 // parseOptions are what the flags say of the guest beside its command line.

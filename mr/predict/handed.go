@@ -24,7 +24,7 @@ func ACPI(img *ovmf.Image, m *qemu.Machine, release Release) (*acpi.Blobs, error
 		return nil, err
 	}
 	p := &platform{Image: &Image{}, machine: m, profile: profile}
-	return p.acpi()
+	return p.acpi(&acpi.Builder{})
 }
 
 // presentACPI is ACPI for the firmware of a TD of today.

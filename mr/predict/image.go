@@ -22,6 +22,7 @@ type Image struct {
 	stubs    kernel.StubMeasures
 	patched  sync.Map // digest of a patched kernel by its patches
 	tables   tableSums
+	makers   sync.Pool // *tableMaker whose buffers nobody keeps
 }
 
 // An Initrd is what reaches a measurement of an initrd.
@@ -41,6 +42,7 @@ type Firmware struct {
 	bios  func() (smbios.FirmwareInfo, error)
 
 	profiles sync.Map // func() (*Profile, error) by Release
+	measured sync.Map // func() ([]Measurement, error) by sharedMeasure
 }
 
 // NewFirmware parses the firmware's TDVF metadata. Its volumes are parsed when first needed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/tdxkit/tdxkit/acpi"
 	"github.com/tdxkit/tdxkit/efi"
@@ -45,6 +46,29 @@ func made(what string, hashed, data []byte) Measurement {
 // literal is a Measurement of the event data itself.
 func literal(what string, data []byte) Measurement { return made(what, data, data) }
 
+// A firmwareMeasure measures what the firmware and its profile alone decide, so that all shapes share it.
+type firmwareMeasure func(*Firmware, *Profile) ([]Measurement, error)
+
+// ofFirmware is a rule's measure that is taken once for each firmware and profile.
+func ofFirmware(measure firmwareMeasure) func(*platform) ([]Measurement, error) {
+	return func(p *platform) ([]Measurement, error) {
+		key := sharedMeasure{&measure, p.profile}
+		once, ok := p.Firmware.measured.Load(key)
+		if !ok {
+			once, _ = p.Firmware.measured.LoadOrStore(key, sync.OnceValues(func() ([]Measurement, error) {
+				return measure(p.Firmware, p.profile)
+			}))
+		}
+		return once.(func() ([]Measurement, error))()
+	}
+}
+
+// A sharedMeasure is one that is kept, by the place of its function.
+type sharedMeasure struct {
+	measure *firmwareMeasure
+	profile *Profile
+}
+
 func one(m Measurement) []Measurement { return []Measurement{m} }
 
 func always(*platform) Answer { return Yes }
@@ -71,8 +95,8 @@ func ramRanges(m *qemu.Machine) []tdvf.RAMRange {
 	return r
 }
 
-func cfv(p *platform) ([]Measurement, error) {
-	s := p.Firmware.Metadata.Find(tdvf.CFV)
+func cfv(f *Firmware, _ *Profile) ([]Measurement, error) {
+	s := f.Metadata.Find(tdvf.CFV)
 	if s == nil {
 		return nil, unknown("the firmware has no configuration firmware volume (CFV) section")
 	}
@@ -80,7 +104,7 @@ func cfv(p *platform) ([]Measurement, error) {
 		Measured: mr.Measured{
 			What:   "configuration firmware volume (CFV)",
 			Spans:  []mr.Span{{Artifact: "firmware", Off: int64(s.DataOffset), Len: int64(s.RawDataSize)}},
-			Digest: p.Firmware.cfv(),
+			Digest: f.cfv(),
 		},
 		Data: eventlog.AppendFirmwareBlob2(nil, "Fv(XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX)", s.MemoryAddress, uint64(s.RawDataSize)),
 	}), nil
@@ -125,8 +149,8 @@ func fwCfg(p *platform) ([]Measurement, error) {
 	return out, nil
 }
 
-func secureBootVariables(p *platform) ([]Measurement, error) {
-	vars, err := p.Firmware.secureBoot(p.profile)
+func secureBootVariables(f *Firmware, p *Profile) ([]Measurement, error) {
+	vars, err := f.secureBoot(p)
 	if err != nil {
 		return nil, err
 	}
@@ -137,12 +161,19 @@ func secureBootVariables(p *platform) ([]Measurement, error) {
 	return out, nil
 }
 
-func separator(*platform) ([]Measurement, error) {
+func separator(*Firmware, *Profile) ([]Measurement, error) {
 	return one(literal("separator", make([]byte, 4))), nil
 }
 
 func acpiBlobs(p *platform) ([]Measurement, error) {
-	blobs, err := p.acpi()
+	maker, ok := p.makers.Get().(*tableMaker)
+	if !ok {
+		maker = &tableMaker{}
+	}
+	if p.omitBytes {
+		defer p.makers.Put(maker)
+	}
+	blobs, err := p.acpi(&maker.Builder)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +187,7 @@ func acpiBlobs(p *platform) ([]Measurement, error) {
 		if !ok {
 			return nil, unknown("the loader asks for %s, whose content is not known", c.File)
 		}
-		out = append(out, Measurement{Measured: mr.Measured{What: c.File, Bytes: data, Digest: p.tables.sum(data)}, Data: label})
+		out = append(out, Measurement{Measured: mr.Measured{What: c.File, Bytes: data, Digest: p.tables.sum(&maker.stepHasher, data)}, Data: label})
 	}
 	return out, nil
 }
@@ -211,8 +242,8 @@ func smbiosTable(p *platform) ([]Measurement, error) {
 	return one(made("SMBIOS structure table, filtered", filtered, eventlog.AppendHandoffTables(nil, guid, 0))), nil
 }
 
-func bootVariables(p *platform) ([]Measurement, error) {
-	options, err := p.Firmware.bootOptions(p.profile)
+func bootVariables(f *Firmware, p *Profile) ([]Measurement, error) {
+	options, err := f.bootOptions(p)
 	if err != nil || len(options) == 0 {
 		return nil, err
 	}
@@ -239,8 +270,8 @@ func bootName(i int) string {
 }
 
 // action measures strings as EV_EFI_ACTION, one event each.
-func action(texts ...string) func(*platform) ([]Measurement, error) {
-	return func(*platform) ([]Measurement, error) {
+func action(texts ...string) firmwareMeasure {
+	return func(*Firmware, *Profile) ([]Measurement, error) {
 		var out []Measurement
 		for _, t := range texts {
 			out = append(out, literal(quoted(t), []byte(t)))

@@ -12,14 +12,16 @@ type platform struct {
 	*Image
 	machine *qemu.Machine
 	profile *Profile
+	// omitBytes says that nobody keeps the bytes of what is measured.
+	omitBytes bool
 }
 
 // pmBase is PMBASE as every edk2 release programs it. edk2-stable202502, OvmfPkg/Include/IndustryStandard/Q35MchIch9.h,
 // ICH9_PMBASE_VALUE.
 const pmBase = 0x600
 
-// acpi builds the blobs that the firmware reads, after it has programmed the chipset.
-func (p *platform) acpi() (*acpi.Blobs, error) {
+// acpi has b build the blobs that the firmware reads, after it has programmed the chipset.
+func (p *platform) acpi(b *acpi.Builder) (*acpi.Blobs, error) {
 	if p.profile.ECAMBase == 0 {
 		return nil, unknown("where the firmware puts the PCI configuration space is not known: %s", p.profile.ask())
 	}
@@ -27,7 +29,7 @@ func (p *platform) acpi() (*acpi.Blobs, error) {
 	if err != nil {
 		return nil, err
 	}
-	return acpi.Build(p.machine, acpi.Chipset{PMBase: pmBase, PCIEXBAR: p.profile.ECAMBase, Functions: placed})
+	return b.Build(p.machine, acpi.Chipset{PMBase: pmBase, PCIEXBAR: p.profile.ECAMBase, Functions: placed})
 }
 
 // generations are the spans of releases that choose the window for 64-bit PCI resources alike, newest first.

@@ -20,6 +20,9 @@ type Options struct {
 	EDK2 Release
 	// PageOrder overrides the order in which the VMM adds and extends pages, which QEMU's release decides otherwise.
 	PageOrder *tdvf.Order
+	// OmitBytes leaves Measured.Bytes out of the events, so that a caller who wants the digests of many shapes does not
+	// keep the tables of each.
+	OmitBytes bool
 }
 
 // Registers are the registers that a prediction covers.
@@ -33,7 +36,7 @@ func (o *Options) wants(r mr.Register) bool {
 type Result struct {
 	Values  map[mr.Register]mr.Digest
 	Unknown map[mr.Register]string // why a register that was asked for is not in Values
-	Events  []mr.Event             // of the registers in Values, in boot order
+	Events  []mr.Event             // of the registers in Values, in boot order; their bytes may be shared with other results
 	Notes   []string               // what a reader should know of how the values came about
 }
 
@@ -54,7 +57,7 @@ func Measure(img *Image, m *qemu.Machine, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &platform{Image: img, machine: m, profile: profile}
+	p := &platform{Image: img, machine: m, profile: profile, omitBytes: o.OmitBytes}
 	r := &Result{Values: map[mr.Register]mr.Digest{}, Unknown: map[mr.Register]string{}}
 	if profile.Newer && profile.Measures == Yes {
 		r.Notes = append(r.Notes, "the firmware may be newer than the newest edk2 release known here ("+profile.Releases+"): its bytes are read as those of that release")
@@ -100,12 +103,10 @@ func (p *platform) fold(r *Result, o *Options) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range events {
-		if _, bad := r.Unknown[e.Register]; bad {
-			continue
-		}
+	r.Events = slices.DeleteFunc(events, func(e mr.Event) bool { _, bad := r.Unknown[e.Register]; return bad })
+	for i := range r.Events {
+		e := &r.Events[i]
 		values[e.Register] = values[e.Register].Extend(e.Measured.Digest)
-		r.Events = append(r.Events, e)
 	}
 	for _, reg := range Registers[1:] {
 		if _, bad := r.Unknown[reg]; !bad && o.wants(reg) {
@@ -115,13 +116,16 @@ func (p *platform) fold(r *Result, o *Options) error {
 	return nil
 }
 
+// usualEvents is about as many events as a boot has.
+const usualEvents = 32
+
 // events evaluates the rules of the registers that are wanted and not yet unknown. A rule whose outcome is not known
 // makes its register unknown.
 func (p *platform) events(unknowns map[mr.Register]string, o *Options) ([]mr.Event, error) {
 	if p.profile.Measures == No {
 		return nil, nil
 	}
-	var events []mr.Event
+	events := make([]mr.Event, 0, usualEvents)
 	for i := range rules {
 		rule := &rules[i]
 		if _, bad := unknowns[rule.Register]; bad || !o.wants(rule.Register) {
@@ -144,6 +148,9 @@ func (p *platform) events(unknowns map[mr.Register]string, o *Options) ([]mr.Eve
 			return nil, fmt.Errorf("%s: %w", rule.ID, err)
 		}
 		for _, m := range ms {
+			if p.omitBytes {
+				m.Bytes = nil
+			}
 			events = append(events, mr.Event{
 				Rule: rule.ID, Register: rule.Register, Type: rule.Type, Measured: m.Measured, Data: m.Data, Cite: rule.Cite,
 			})

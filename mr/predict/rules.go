@@ -7,7 +7,7 @@ import (
 	"github.com/tdxkit/tdxkit/mr"
 )
 
-// A Measurement is what a rule hashes, and what the log says of it.
+// A Measurement is what a rule hashes, and what the log says of it. Its bytes may be shared and are not changed.
 type Measurement struct {
 	mr.Measured
 	Data []byte // the event data that the log carries
@@ -41,7 +41,7 @@ var rules = []Rule{
 		ID: "rtmr0.cfv", Register: mr.RTMR0, Type: eventlog.EVEFIPlatformFirmwareBlob2,
 		What:    "the configuration firmware volume (CFV), whole",
 		From:    "the firmware's bytes in the CFV section of the TDVF metadata",
-		applies: always, measure: cfv,
+		applies: always, measure: ofFirmware(cfv),
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202502", Where: "OvmfPkg/IntelTdx/TdxHelperLib/SecTdxHelper.c, TdxHelperMeasureCfvImage"},
 	},
 	{
@@ -56,13 +56,13 @@ var rules = []Rule{
 		ID: "rtmr0.variable", Register: mr.RTMR0, Type: eventlog.EVEFIVariableDriverConfig,
 		What:    "UEFI_VARIABLE_DATA of SecureBoot, PK, KEK, db and dbx, and of dbt where it exists, one event each",
 		From:    "the variable store in the firmware's CFV; SecureBoot is made by the firmware from PK",
-		applies: always, measure: secureBootVariables,
+		applies: always, measure: ofFirmware(secureBootVariables),
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202502", Where: "OvmfPkg/Tcg/TdTcg2Dxe/TdTcg2Dxe.c, MeasureAllSecureVariables"},
 	},
 	{
 		ID: "rtmr0.separator", Register: mr.RTMR0, Type: eventlog.EVSeparator,
 		What: "four zero bytes", From: "fixed",
-		applies: always, measure: separator,
+		applies: always, measure: ofFirmware(separator),
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202502", Where: "OvmfPkg/Tcg/TdTcg2Dxe/TdTcg2Dxe.c, MeasureSecureBootPolicy"},
 	},
 	{
@@ -93,7 +93,7 @@ var rules = []Rule{
 		What:    "the data of BootOrder, then of each Boot#### in its order",
 		From:    "the firmware's own applications: file and volume GUIDs, names",
 		When:    "edk2 202302 and later; where the firmware has an application to offer",
-		applies: func(p *platform) Answer { return p.profile.BootVariablesInRTMR1.not() }, measure: bootVariables,
+		applies: func(p *platform) Answer { return p.profile.BootVariablesInRTMR1.not() }, measure: ofFirmware(bootVariables),
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202502", Where: "OvmfPkg/Tcg/TdTcg2Dxe/TdTcg2Dxe.c, MeasureAllBootVariables"},
 	},
 	{
@@ -101,27 +101,27 @@ var rules = []Rule{
 		What:    "the data of BootOrder, then of each Boot#### in its order",
 		From:    "the firmware's own applications: file and volume GUIDs, names",
 		When:    "edk2 202208 and 202211",
-		applies: func(p *platform) Answer { return p.profile.BootVariablesInRTMR1 }, measure: bootVariables,
+		applies: func(p *platform) Answer { return p.profile.BootVariablesInRTMR1 }, measure: ofFirmware(bootVariables),
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202208", Where: "OvmfPkg/Tcg/TdTcg2Dxe/TdTcg2Dxe.c, MeasureAllBootVariables"},
 	},
 	{
 		ID: "rtmr1.calling-application", Register: mr.RTMR1, Type: eventlog.EVEFIAction,
 		What: quoted(actionCalling), From: "fixed",
-		applies: always, measure: action(actionCalling),
+		applies: always, measure: ofFirmware(action(actionCalling)),
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202502", Where: "OvmfPkg/Tcg/TdTcg2Dxe/TdTcg2Dxe.c, OnReadyToBoot"},
 	},
 	{
 		ID: "rtmr0.ready-to-boot-separator", Register: mr.RTMR0, Type: eventlog.EVSeparator,
 		What: "four zero bytes", From: "fixed",
 		When:    "edk2 202302 to 202408",
-		applies: func(p *platform) Answer { return p.profile.SeparatorInRTMR1.not() }, measure: separator,
+		applies: func(p *platform) Answer { return p.profile.SeparatorInRTMR1.not() }, measure: ofFirmware(separator),
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202408", Where: "OvmfPkg/Tcg/TdTcg2Dxe/TdTcg2Dxe.c, OnReadyToBoot"},
 	},
 	{
 		ID: "rtmr1.ready-to-boot-separator", Register: mr.RTMR1, Type: eventlog.EVSeparator,
 		What: "four zero bytes", From: "fixed",
 		When:    "edk2 202208, 202211, and 202411 and later",
-		applies: func(p *platform) Answer { return p.profile.SeparatorInRTMR1 }, measure: separator,
+		applies: func(p *platform) Answer { return p.profile.SeparatorInRTMR1 }, measure: ofFirmware(separator),
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202411", Where: "OvmfPkg/Tcg/TdTcg2Dxe/TdTcg2Dxe.c, OnReadyToBoot"},
 	},
 	{
@@ -142,7 +142,7 @@ var rules = []Rule{
 	{
 		ID: "rtmr1.exit-boot-services", Register: mr.RTMR1, Type: eventlog.EVEFIAction,
 		What: quoted(actionExitInvocation) + ", then " + quoted(actionExitSuccess), From: "fixed",
-		applies: always, measure: action(actionExitInvocation, actionExitSuccess),
+		applies: always, measure: ofFirmware(action(actionExitInvocation, actionExitSuccess)),
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202502", Where: "OvmfPkg/Tcg/TdTcg2Dxe/TdTcg2Dxe.c, OnExitBootServices"},
 	},
 }

@@ -23,8 +23,8 @@ type tableKey struct {
 	text string
 }
 
-// sum returns the SHA-384 digest of b.
-func (t *tableSums) sum(b []byte) mr.Digest {
+// sum returns the SHA-384 digest of b, which h hashes where it is not remembered.
+func (t *tableSums) sum(h *stepHasher, b []byte) mr.Digest {
 	used := b[:unpadded(b)]
 	t.mu.Lock()
 	d, ok := t.sums[tableKey{len(b), string(used)}]
@@ -32,11 +32,14 @@ func (t *tableSums) sum(b []byte) mr.Digest {
 	if ok {
 		return d
 	}
-	d = mr.Sum(b)
+	d = h.sum(b, len(used))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.sums == nil || len(t.sums) >= maxTableSums {
+	switch {
+	case t.sums == nil:
 		t.sums = map[tableKey]mr.Digest{}
+	case len(t.sums) >= maxTableSums:
+		clear(t.sums)
 	}
 	t.sums[tableKey{len(b), string(used)}] = d
 	return d
