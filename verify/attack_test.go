@@ -193,6 +193,10 @@ var attacks = []attack{
 	{"vm_config that names two images", nil, func(_ *testing.T, k *kit) {
 		k.e.VMConfig = fmt.Appendf(nil, `{"os_image_hash":"%064x","OS_image_hash":"%064x"}`, 1, 2)
 	}, verify.VMConfigParse},
+	{"image other than the expected variant's", nil, func(_ *testing.T, k *kit) {
+		h := sha256.Sum256([]byte("other"))
+		k.x.Variants[0].OSImageHash, k.e.VMConfig = h[:], nil
+	}, verify.OSImageHash},
 	{"KMS let another image in", func(w *world) { w.runtime[5] = runtimeEvent(dstack.OSImageHash, make([]byte, 32)) }, nil, verify.OSImageHash},
 	{"MRCONFIGID of another application", func(w *world) { w.scenario.Quote.TD.MRCONFIGID = dstack.ConfigIDV1([32]byte{1}) }, nil, verify.TDConfigID},
 	{"MRCONFIGID of an unknown version", func(w *world) { w.scenario.Quote.TD.MRCONFIGID = mr.Digest{9} }, nil, verify.TDConfigID},
