@@ -138,6 +138,9 @@ var attacks = []attack{
 		e[1].Data = append(e[1].Data, 0)
 		return e
 	}), verify.LogData},
+	{"log as a string of broken JSON", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte(`"[{"`) }, verify.LogParse},
+	{"log as a string that holds none", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte(`{"event_log":"{}"}`) }, verify.LogParse},
+	{"log as a number", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte(`{"event_log":1}`) }, verify.LogParse},
 	{"CCEL that ends early", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte{1, 0, 0, 0, 3, 0, 0, 0} }, verify.LogParse},
 	{"CCEL with an event of MRTD", func(w *world) { w.runtime = nil }, func(t *testing.T, k *kit) {
 		events, err := dstack.ParseEventLog(k.e.EventLog)
