@@ -39,7 +39,7 @@ const eventLogFormat = "dstack event log"
 //
 // dstack 312dc605ebaa, dstack/cc-eventlog/src/tdx.rs:TdxEvent, validate_v2_preimages.
 func ParseEventLog(data []byte) ([]mr.Event, error) {
-	list, err := eventLogList(data, true)
+	list, err := eventLogList(data)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func logError(off int, field string, category error, format string, args ...any)
 }
 
 // eventLogList finds the array in what a guest reports. Offsets in errors are those of the text that the array is in.
-func eventLogList(data []byte, report bool) (*strictjson.Value, error) {
+func eventLogList(data []byte) (*strictjson.Value, error) {
 	if len(data) > bin.MaxEventLog {
 		return nil, logError(0, "length", bin.ErrUnsupported, "is %d bytes, at most %d are read", len(data), bin.MaxEventLog)
 	}
@@ -81,7 +81,7 @@ func eventLogList(data []byte, report bool) (*strictjson.Value, error) {
 		return v, nil
 	case v.Kind == strictjson.String:
 		return eventLogString(v)
-	case v.Kind == strictjson.Object && report:
+	case v.Kind == strictjson.Object:
 		r := strictjson.NewReader(eventLogFormat, v)
 		log := r.Value("event_log")
 		r.Unknown()

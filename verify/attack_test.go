@@ -138,6 +138,9 @@ var attacks = []attack{
 		e[1].Data = append(e[1].Data, 0)
 		return e
 	}), verify.LogData},
+	{"log as a string of broken JSON", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte(`"[{"`) }, verify.LogParse},
+	{"log as a string that holds none", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte(`{"event_log":"{}"}`) }, verify.LogParse},
+	{"log as a number", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte(`{"event_log":1}`) }, verify.LogParse},
 	{"CCEL that ends early", nil, func(_ *testing.T, k *kit) { k.e.EventLog = []byte{1, 0, 0, 0, 3, 0, 0, 0} }, verify.LogParse},
 	{"CCEL with an event of MRTD", func(w *world) { w.runtime = nil }, func(t *testing.T, k *kit) {
 		events, err := dstack.ParseEventLog(k.e.EventLog)
@@ -193,6 +196,10 @@ var attacks = []attack{
 	{"vm_config that names two images", nil, func(_ *testing.T, k *kit) {
 		k.e.VMConfig = fmt.Appendf(nil, `{"os_image_hash":"%064x","OS_image_hash":"%064x"}`, 1, 2)
 	}, verify.VMConfigParse},
+	{"image other than the expected variant's", nil, func(_ *testing.T, k *kit) {
+		h := sha256.Sum256([]byte("other"))
+		k.x.Variants[0].OSImageHash, k.e.VMConfig = h[:], nil
+	}, verify.OSImageHash},
 	{"KMS let another image in", func(w *world) { w.runtime[5] = runtimeEvent(dstack.OSImageHash, make([]byte, 32)) }, nil, verify.OSImageHash},
 	{"MRCONFIGID of another application", func(w *world) { w.scenario.Quote.TD.MRCONFIGID = dstack.ConfigIDV1([32]byte{1}) }, nil, verify.TDConfigID},
 	{"MRCONFIGID of an unknown version", func(w *world) { w.scenario.Quote.TD.MRCONFIGID = mr.Digest{9} }, nil, verify.TDConfigID},

@@ -58,6 +58,10 @@ func TestJudgeAccepts(t *testing.T) {
 			text, _ := json.Marshal(string(kmsKeys()))
 			k.e.VMConfig = []byte(`{"mr_config":` + string(text) + `}`)
 		}, verify.TDConfigID},
+		{"KMS that names no image", func(w *world) { w.runtime[5] = runtimeEvent(dstack.OSImageHash, nil) }, nil, verify.OSImageHash},
+		{"image that the vm_config alone names", func(w *world) { w.runtime = slices.Delete(w.runtime, 5, 6) }, func(k *kit) {
+			k.x.Variants[0].OSImageHash = nil
+		}, verify.VMConfigParse},
 		{"second variant", nil, func(k *kit) {
 			k.x.Variants = append([]verify.Variant{{Name: "a", Registers: map[mr.Register]mr.Digest{mr.MRTD: {1}}}}, k.x.Variants...)
 		}, verify.RegistersVariant},
