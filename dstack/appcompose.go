@@ -24,14 +24,10 @@ type AppCompose struct {
 // Dstack-TEE/dstack 312dc605ebaa, dstack/dstack-types/src/lib.rs, AppCompose.
 func ParseAppCompose(data []byte) (*AppCompose, error) {
 	const format = "app-compose.json"
-	if len(data) > bin.MaxJSON {
-		return nil, tooMuch(format, "length", len(data), bin.MaxJSON)
-	}
-	v, err := strictjson.Parse(format, data)
+	r, err := readObject(format, data)
 	if err != nil {
 		return nil, err
 	}
-	r := strictjson.NewReader(format, v)
 	c := &AppCompose{Hash: sha256.Sum256(data), EventLogVersion: 1}
 	c.Name, c.Runner = optionalString(r, "name"), optionalString(r, "runner")
 	c.DockerCompose = optionalString(r, "docker_compose_file")
@@ -50,4 +46,16 @@ func optionalString(r *strictjson.Reader, name string) string {
 		return ""
 	}
 	return r.String(name)
+}
+
+// readObject parses a JSON document of bounded size, strictly.
+func readObject(format string, data []byte) (*strictjson.Reader, error) {
+	if len(data) > bin.MaxJSON {
+		return nil, tooMuch(format, "length", len(data), bin.MaxJSON)
+	}
+	v, err := strictjson.Parse(format, data)
+	if err != nil {
+		return nil, err
+	}
+	return strictjson.NewReader(format, v), nil
 }

@@ -115,14 +115,10 @@ type ConfigDocument struct {
 // ParseConfigDocument reads the document, strictly. mr_config.rs, MrConfigV3.
 func ParseConfigDocument(data []byte) (*ConfigDocument, error) {
 	const format = "mr_config"
-	if len(data) > bin.MaxJSON {
-		return nil, tooMuch(format, "length", len(data), bin.MaxJSON)
-	}
-	v, err := strictjson.Parse(format, data)
+	r, err := readObject(format, data)
 	if err != nil {
 		return nil, err
 	}
-	r := strictjson.NewReader(format, v)
 	d := &ConfigDocument{}
 	if r.Optional("version") != nil {
 		if n := r.Uint("version", 255); r.Err() == nil && n != 3 {

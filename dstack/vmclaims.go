@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
-	"github.com/tdxkit/tdxkit/internal/strictjson"
 )
 
 // VMClaims are what a verifier compares of a vm_config. Nothing vouches for them: the host wrote them.
@@ -17,14 +16,10 @@ type VMClaims struct {
 // twice or in other letters is an error.
 func ParseVMClaims(data []byte) (*VMClaims, error) {
 	const format = "vm_config"
-	if len(data) > bin.MaxJSON {
-		return nil, tooMuch(format, "length", len(data), bin.MaxJSON)
-	}
-	v, err := strictjson.Parse(format, data)
+	r, err := readObject(format, data)
 	if err != nil {
 		return nil, err
 	}
-	r := strictjson.NewReader(format, v)
 	c := &VMClaims{}
 	if s := optionalString(r, "os_image_hash"); s != "" {
 		if c.OSImageHash, err = hex.DecodeString(s); err != nil || len(c.OSImageHash) != 32 {
