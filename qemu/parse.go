@@ -69,8 +69,9 @@ type builder struct {
 	plugged     []plugged       // in the area for memory hotplug, by address
 	slots       []bool          // of memory, those that are taken
 	boots       []bootEntry
-	buses       []*bus // every bus that a device can be put on
-	serialNext  int    // what index= of the next ISA serial port is by default
+	buses       []*bus          // every bus that a device can be put on
+	named       map[busType]int // buses that are named after their kind
+	serialNext  int             // what index= of the next ISA serial port is by default
 	netdevs     map[string]props
 	order       int                  // PCI functions made so far
 	chassis     map[[2]uint64]string // which port has which chassis and slot number
@@ -87,7 +88,7 @@ func ParseArgs(args []string, release string, opts ParseOptions) (*Machine, erro
 	}
 	b := &builder{
 		opts: opts, m: &Machine{}, machine: map[string]string{}, objects: map[string]props{}, ids: map[string]bool{},
-		netdevs: map[string]props{},
+		netdevs: map[string]props{}, named: map[busType]int{},
 	}
 	var err error
 	if opts.Assume != "" {
