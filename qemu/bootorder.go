@@ -98,7 +98,7 @@ func (d *deviceBuild) bootPath() (string, error) {
 		if d.bus.path == "" {
 			return "", unknown
 		}
-		return fmt.Sprintf("%s/drive@%x/disk@0", d.bus.path, d.bus.port), nil
+		return fmt.Sprintf("%s/drive@%x/disk@%d", d.bus.path, d.bus.port, d.unit), nil
 	case onUSB:
 		path, ok := d.usbPath()
 		switch d.model.Name {

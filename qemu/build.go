@@ -92,6 +92,9 @@ var builtIn = []struct {
 	{"ICH9-SMB", 0x1f, 3, true, Endpoint, func(m *Machine) bool { return m.SMBus }, []BAR{{4, 0x40, BARIO}}},
 }
 
+// smbusName is the name of the chipset's SMBus.
+const smbusName = "i2c"
+
 // buildBuiltIn makes the chipset, then the display and the network devices of -vga, -nic and -net, which QEMU makes
 // before those of -device.
 func (b *builder) buildBuiltIn() error {
@@ -119,16 +122,16 @@ func (b *builder) buildBuiltIn() error {
 	}
 	if b.m.SATA {
 		for i := range 6 {
-			b.addBus(&bus{name: fmt.Sprintf("ide.%d", i), kind: onIDE, max: 1, port: i, up: root, path: "/pci@i0cf8/pci8086,2922@1f,2"})
+			b.addBus(&bus{name: b.busName(onIDE, "", i), kind: onIDE, units: make([]bool, 1), port: i, up: root, path: "/pci@i0cf8/pci8086,2922@1f,2"})
 		}
 	}
 	if b.m.USB {
-		usb := &bus{name: "usb-bus.0", kind: onUSB, up: root, path: "/pci@i0cf8/usb@1d,7"}
+		usb := &bus{name: b.busName(onUSB, "", 0), kind: onUSB, up: root, path: "/pci@i0cf8/usb@1d,7"}
 		usb.addPorts("", 6)
 		b.addBus(usb)
 	}
 	if b.m.SMBus {
-		b.addBus(&bus{name: "i2c", kind: onI2C, up: root})
+		b.addBus(&bus{name: smbusName, kind: onI2C, up: root})
 	}
 	if err := b.takeDrives(); err != nil {
 		return err
@@ -185,8 +188,13 @@ func (b *builder) addDevice(o deviceOption) error {
 			return err
 		}
 	}
-	if model.Bus == onUSB {
+	switch model.Bus {
+	case onUSB:
 		if err := d.claimPort(); err != nil {
+			return err
+		}
+	case onIDE:
+		if err := d.claimUnit(); err != nil {
 			return err
 		}
 	}
@@ -197,9 +205,6 @@ func (b *builder) addDevice(o deviceOption) error {
 	}
 	if err := d.bootIndex(); err != nil {
 		return err
-	}
-	if d.bus != nil {
-		d.bus.units++
 	}
 	if model.Offers != onNone {
 		return b.offer(d)
@@ -219,11 +224,8 @@ func (d *deviceBuild) findBus() error {
 	} else if d.bus = d.b.defaultBus(d.model.Bus); d.bus == nil {
 		return d.usage("there is no %s bus for it", d.model.Bus)
 	}
-	switch {
-	case d.bus.kind != d.model.Bus:
+	if d.bus.kind != d.model.Bus {
 		return d.usage("%s does not go on bus %s, a %s bus", d.model.Name, d.bus.name, d.bus.kind)
-	case d.bus.max > 0 && d.bus.units >= d.bus.max:
-		return d.usage("bus %s is full; say another with bus=", d.bus.name)
 	}
 	return nil
 }
@@ -278,18 +280,9 @@ func (b *builder) offer(d *deviceBuild) error {
 	if d.props.str("masterbus") != "" {
 		return nil // its ports are those of that bus
 	}
-	name := d.id + ".0"
-	if d.model.Offers == onNVMe {
-		name = d.id
-	}
-	if d.id == "" {
-		n := 0
-		for _, x := range b.buses {
-			if x.kind == d.model.Offers {
-				n++
-			}
-		}
-		name = fmt.Sprintf("%s.%d", busBaseName(d.model.Offers), n)
+	var name string
+	if name = d.id; name == "" || d.model.Offers != onNVMe {
+		name = b.busName(d.model.Offers, d.id, 0)
 	}
 	x := &bus{name: name, kind: d.model.Offers, up: d.bus, order: d.order}
 	if d.dev != nil && d.bus.path != "" {
@@ -311,15 +304,4 @@ func (b *builder) offer(d *deviceBuild) error {
 	}
 	b.addBus(x)
 	return nil
-}
-
-// busBaseName is how QEMU names a bus whose device has no id.
-func busBaseName(k busType) string {
-	switch k {
-	case onSCSI:
-		return "scsi"
-	case onIDE:
-		return "ide"
-	}
-	return string(k)
 }

@@ -21,11 +21,10 @@ type bus struct {
 	ports    []string           // free ports of a USB bus, first to be given out first
 	slots    *[256]*PCIDevice   // functions of a PCI bus, by devfn
 	min      int                // first slot given out
-	max      int                // units, 0 is without limit
-	units    int
-	port     int  // number among the buses of its device
-	up       *bus // the bus that its device is on, nil at the top
-	order    int  // of its device
+	units    []bool             // of an IDE bus, those that are taken
+	port     int                // number among the buses of its device
+	up       *bus               // the bus that its device is on, nil at the top
+	order    int                // of its device
 }
 
 // findBus returns the bus of a bus= property. Names may be a path whose last part is the name.
@@ -33,22 +32,22 @@ func (b *builder) findBus(name string) *bus {
 	if i := strings.LastIndexByte(name, '/'); i >= 0 {
 		name = name[i+1:]
 	}
-	for _, x := range b.buses {
-		if x.name == name {
-			return x
-		}
-	}
-	return nil
+	return b.firstBus(func(x *bus) bool { return x.name == name })
 }
 
-// defaultBus returns the bus that a device without bus= goes to. QEMU walks the tree of buses from the top, the newest
+// defaultBus returns the bus that a device without bus= goes to.
+func (b *builder) defaultBus(kind busType) *bus {
+	return b.firstBus(func(x *bus) bool { return x.kind == kind })
+}
+
+// firstBus returns the first bus that fits as QEMU walks them, which may be one of several of a name. QEMU walks the tree of buses from the top, the newest
 // device of a bus first and the last bus of a device first, and takes the first bus of the kind. It follows that the root
 // bus of a pxb comes before pcie.0. Follows QEMU 10.2, system/qdev-monitor.c, qbus_find_recursive, hw/core/qdev.c,
 // bus_add_child, and hw/core/bus.c, qbus_init_internal, which put what is new in front.
-func (b *builder) defaultBus(kind busType) *bus {
+func (b *builder) firstBus(fits func(*bus) bool) *bus {
 	var first *bus
 	for _, x := range b.buses {
-		if x.kind == kind && (first == nil || slices.Compare(x.walk(), first.walk()) < 0) {
+		if fits(x) && (first == nil || slices.Compare(x.walk(), first.walk()) < 0) {
 			first = x
 		}
 	}
@@ -66,6 +65,35 @@ func (x *bus) walk() []int {
 
 // addBus makes a bus known.
 func (b *builder) addBus(x *bus) { b.buses = append(b.buses, x) }
+
+// busName names a bus by the id of its device and its number among that device's buses or, where there is no id, by its
+// kind and how many buses of the kind were named so before. Follows QEMU 10.2, hw/core/bus.c, qbus_init_internal.
+func (b *builder) busName(kind busType, id string, number int) string {
+	if id != "" {
+		return fmt.Sprintf("%s.%d", id, number)
+	}
+	n := b.named[kind]
+	b.named[kind]++
+	return fmt.Sprintf("%s.%d", strings.ToLower(string(kind)), n)
+}
+
+// claimUnit takes the unit of an IDE bus that unit= says or the first that is free. Follows QEMU 10.2, hw/ide/ide-dev.c,
+// ide_qdev_realize.
+func (d *deviceBuild) claimUnit() error {
+	def := uint64(0)
+	if d.bus.units[0] {
+		def = 1
+	}
+	n, err := d.number("unit", def, 1)
+	if err != nil {
+		return err
+	}
+	if n >= uint64(len(d.bus.units)) || d.bus.units[n] {
+		return d.usage("bus %s is full; say another with bus=", d.bus.name)
+	}
+	d.bus.units[n], d.unit = true, int(n)
+	return nil
+}
 
 // newPCIBus makes the bus of a bridge, port or root.
 func (b *builder) newPCIBus(name string, pcie bool) *bus {

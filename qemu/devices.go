@@ -51,6 +51,7 @@ type deviceBuild struct {
 	bus    *bus
 	scsi   scsiPlace // of SCSI devices
 	port   string    // of USB devices
+	unit   int       // of IDE devices
 	order  int       // position in the order in which QEMU makes the devices
 }
 

@@ -128,10 +128,10 @@ func (b *builder) takeDrives() error {
 			return usageErr(d.option, d.arg, "the machine has no such SATA port")
 		}
 		made, cd = true, cd && d.bus != 2
-		b.findBus(fmt.Sprintf("ide.%d", d.bus)).units = 1
+		b.findBus(fmt.Sprintf("ide.%d", d.bus)).units[0] = true
 	}
 	if cd && b.m.SATA {
-		b.findBus("ide.2").units = 1
+		b.findBus("ide.2").units[0] = true
 	}
 	if !made {
 		return nil

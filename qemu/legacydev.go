@@ -189,12 +189,3 @@ func (b *builder) readVirtfs(arg string) error {
 	b.devices = append(b.devices, deviceOption{"-virtfs", arg, props{{"driver", "virtio-9p-pci"}, {"mount_tag", p.str("mount_tag")}}})
 	return nil
 }
-
-// readWatchdog notes -watchdog, which releases before 8.0 have. Follows QEMU 7.2, softmmu/vl.c.
-func (b *builder) readWatchdog(arg string) error {
-	if !b.m.Release.Less(Version{Major: 8}) {
-		return usageErr("-watchdog", arg, "QEMU %s has no such option; use -device %s", b.m.Release, arg)
-	}
-	b.devices = append(b.devices, deviceOption{"-watchdog", arg, props{{"driver", arg}}})
-	return nil
-}

@@ -89,7 +89,9 @@ var options = []option{
 	{"audiodev", true, nil, whyBackend},
 	{"iscsi", true, nil, whyBackend},
 	{"spice", true, nil, whyDisplay},
-	{"watchdog", true, (*builder).readWatchdog, "a watchdog device"},
+	{"watchdog", true, func(_ *builder, arg string) error {
+		return usageErr("-watchdog", arg, "QEMU 7.2 and later have no such option; use -device %s", arg)
+	}, "a watchdog device"},
 	{"watchdog-action", true, nil, whyRun},
 	{"mtdblock", true, nil, whyBackend},
 

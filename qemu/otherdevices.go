@@ -146,6 +146,9 @@ func addVMClock(d *deviceBuild) error {
 
 // addSMBusIPMI notes an IPMI interface on the SMBus.
 func addSMBusIPMI(d *deviceBuild) error {
+	if d.bus.name != smbusName {
+		return unsupportedErr(d.option, d.arg, "an interface on bus %s, which no table describes; say bus=%s", d.bus.name, smbusName)
+	}
 	n, err := d.number("address", 0, 127)
 	if err != nil {
 		return err

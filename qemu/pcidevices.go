@@ -38,8 +38,8 @@ var pciDevices = []deviceModel{
 	// Storage.
 	{Name: "nvme", Bus: onPCI, Size: nvmeBARs, Offers: onNVMe},
 	{Name: "ich9-ahci", Bus: onPCI, BARs: []BAR{io(4, 0x20), mem32(5, 0x1000)}, Apply: offerAHCI},
-	{Name: "piix3-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true},
-	{Name: "piix4-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true},
+	{Name: "piix3-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true, Apply: offerPIIX},
+	{Name: "piix4-ide", Bus: onPCI, BARs: []BAR{io(4, 0x10)}, Fixed: true, Apply: offerPIIX},
 	{Name: "sdhci-pci", Bus: onPCI, BARs: []BAR{mem32(0, 0x100)}},
 	{Name: "megasas", Bus: onPCI, BARs: []BAR{mem64(0, 0x4000), io(2, 0x100), mem64(3, 0x40000)}, Offers: onSCSI},
 	{Name: "megasas-gen2", Bus: onPCI, BARs: []BAR{io(0, 0x100), mem64(1, 0x4000), mem64(3, 0x40000)}, Offers: onSCSI},
@@ -71,7 +71,7 @@ var pciDevices = []deviceModel{
 	{Name: "VGA", Bus: onPCI, Kind: VGA, Size: vgaBARs, ROM: vgaROM, Fixed: true},
 	{Name: "cirrus-vga", Bus: onPCI, Kind: VGA, BARs: []BAR{pref32(0, 0x2000000), mem32(1, 0x1000)}, ROM: vgaROM, Fixed: true},
 	{Name: "vmware-svga", Bus: onPCI, Kind: VGA, Size: vmwareBARs, ROM: vgaROM, Fixed: true},
-	{Name: "ati-vga", Bus: onPCI, Kind: VGA, Size: atiBARs, ROM: vgaROM, Fixed: true},
+	{Name: "ati-vga", Bus: onPCI, Kind: VGA, Size: atiBARs, ROM: vgaROM, Fixed: true, Apply: offerDDC},
 	{Name: "virtio-vga", Bus: onPCI, Kind: VGA, Size: virtioVGABARs, ROM: vgaROM, Fixed: true},
 	{Name: "secondary-vga", Bus: onPCI, Size: vgaBARs},
 	{Name: "bochs-display", Bus: onPCI, Size: bochsBARs, ROM: bochsROM},
@@ -109,14 +109,21 @@ func atiBARs(d *deviceBuild) ([]BAR, error) {
 	return []BAR{pref32(0, aperture), io(1, 0x100), mem32(2, 0x4000)}, nil
 }
 
-// offerAHCI adds the six ports of an AHCI controller.
-func offerAHCI(d *deviceBuild) error {
-	for i := range 6 {
-		name := d.id
-		if name == "" {
-			name = "ide"
-		}
-		x := &bus{name: name + "." + string(rune('0'+i)), kind: onIDE, max: 1, port: i, up: d.bus, order: d.order}
+// offerDDC adds the bus to the monitor that an ATI display has, which takes what an I2C device without bus= is put on. Follows
+// QEMU 10.2, hw/display/ati.c, ati_vga_realize.
+func offerDDC(d *deviceBuild) error {
+	d.b.addBus(&bus{name: "ati-vga.ddc", kind: onI2C, up: d.bus, order: d.order})
+	return nil
+}
+
+// offerAHCI adds the six ports of an AHCI controller, and offerPIIX the two channels of an older one, which take two disks
+// each.
+func offerAHCI(d *deviceBuild) error { return d.offerIDE(6, 1) }
+func offerPIIX(d *deviceBuild) error { return d.offerIDE(2, 2) }
+
+func (d *deviceBuild) offerIDE(buses, units int) error {
+	for i := range buses {
+		x := &bus{name: d.b.busName(onIDE, d.id, i), kind: onIDE, units: make([]bool, units), port: i, up: d.bus, order: d.order}
 		if at, ok := fwName(d); ok && d.bus.path != "" {
 			x.path = d.bus.path + at
 		}

@@ -37,16 +37,18 @@ type generator struct {
 	serial  []string // of virtio-serial devices
 	hda     []string
 	nvme    []string
-	rooted  []string // ids of functions on pcie.0
+	rooted  []string       // ids of functions on pcie.0
+	unnamed map[string]int // buses by kind that have the kind's name
 
 	expanded bool // there is a pxb-pcie
+	noSATA   bool
 	noSlot0  bool // the hotplug controllers of bridges refuse slot 0
 }
 
 func newGenerator(r *rand.Rand, release qemu.Version, tpm bool) *generator {
 	return &generator{
 		Rand: r, release: release, tpm: tpm, files: map[string][]byte{},
-		taken: map[string]bool{}, boots: map[int]bool{}, indexes: map[int]bool{},
+		taken: map[string]bool{}, boots: map[int]bool{}, indexes: map[int]bool{}, unnamed: map[string]int{},
 	}
 }
 
@@ -170,11 +172,12 @@ func (g *generator) machine() {
 	}
 	words = append(words, g.maybe(10, "smbios-entry-point-type=%s", pick(g, entry...)))
 	g.add(pick(g, "machine", "M"), words...)
+	g.noSATA = slices.Contains(words, "sata=off")
 	switch g.IntN(50) {
 	case 0:
 		g.flag("usb")
 	case 1:
-		g.add("usbdevice", pick(g, "tablet", "kbd", "mouse"))
+		g.add("usbdevice", pick(g, "tablet", "mouse"))
 	}
 	if g.chance(3) {
 		g.add("accel", "tcg", g.maybe(50, "one-insn-per-tb=off"))
@@ -225,6 +228,9 @@ func (g *generator) cpu() {
 		if slices.Contains(models32, words[0]) {
 			words = slices.DeleteFunc(words, func(w string) bool { return w == width })
 		}
+	}
+	if need > 40 && !g.chance(10) {
+		words = append(words, "+pdpe1gb") // without which firmware uses 40 address bits
 	}
 	words = append(words, g.maybe(12, "%s", pick(g, "+pdpe1gb", "pdpe1gb=off", "pdpe1gb=on", "-pdpe1gb")),
 		g.maybe(10, "%s", pick(g, "-ht", "+ht", "ss=off", "+ss", "-sse2", "tm=on", "-vme", "clflush=off", "+ds", "-mtrr")),
@@ -383,19 +389,17 @@ func (g *generator) defaults() {
 				g.add("drive", image, "format=raw", "if=virtio")
 			}
 		case 1:
-			g.add("drive", image, "format=raw", g.maybe(50, "if=ide"), g.maybe(30, "media=cdrom"))
+			if !g.noSATA {
+				g.add("drive", image, "format=raw", g.maybe(50, "if=ide"), g.maybe(30, "media=cdrom"))
+			}
 		case 2:
-			if o := pick(g, "hda", "hdb", "hdc", "hdd", "cdrom"); !g.taken["drive"] {
+			if o := pick(g, "hda", "hdb", "hdc", "hdd", "cdrom"); !g.taken["drive"] && !g.noSATA {
 				g.taken["drive"] = true
 				g.add(o, "null-co://") // QEMU warns that it does not know the format
 			}
 		default:
 			g.add("drive", image, "format=raw", "if=none", "id="+g.name("unused"))
 		}
-	}
-	if g.chance(10) && !g.since(8, 0) {
-		g.add("watchdog", pick(g, "i6300esb", "ib700"))
-		g.taken["i6300esb"], g.taken["ib700"] = true, true
 	}
 	if g.chance(4) && !g.expanded {
 		g.add("virtfs", "local", "path=.", "mount_tag=host", "security_model=none", "readonly=on")
@@ -432,7 +436,7 @@ func (g *generator) firmwareOptions() {
 		{name: "debugcon", words: []string{"null"}}, {name: "no-user-config"}, {name: "action", words: []string{"panic=none"}},
 		{name: "overcommit", words: []string{"mem-lock=off"}}, {name: "d", words: []string{"guest_errors"}}, {name: "monitor", words: []string{"none"}},
 		{name: "object", words: []string{"iothread", "id=thread"}}, {name: "object", words: []string{"rng-random", "id=random", "filename=/dev/urandom"}},
-		{name: "D", words: []string{"/dev/null"}}, {name: "watchdog-action", words: []string{"none"}}, {name: "no-shutdown"}, {name: "only-migratable"},
+		{name: "D", words: []string{"/dev/null"}}, {name: "watchdog-action", words: []string{"none"}}, {name: "no-shutdown"},
 		{name: "audiodev", words: []string{"none", "id=unheard"}}, {name: "netdev", words: []string{"user", "id=unused"}}, {name: "seed", words: []string{"7"}},
 		{name: "object", words: []string{"throttle-group", "id=slow"}}, {name: "object", words: []string{"secret", "id=key", "data=x"}},
 		{name: "object", words: []string{"memory-backend-memfd", "id=idle", "size=4M", "share=on", "reserve=off"}}, {name: "sandbox", words: []string{"off"}},
@@ -505,7 +509,7 @@ func (g *generator) globals() {
 		{4, "ICH9-LPC.s4_val=0 1 2 5 255"}, {6, "ICH9-LPC.x-keep-pci-slot-hpc=on off"}, {2, "ICH9-LPC.smm-compat=on off"},
 		{2, "ICH9-LPC.noreboot=on off"}, {2, "ICH9-LPC.enable_tco=on off"}, {2, "mch.extended-tseg-mbytes=16"},
 		{18, "q35-pcihost.pci-hole64-size=0 1G 33G 64G 512G 1T 0x100000000000 100M 2000000000"}, {3, "q35-pcihost.x-pci-hole64-fix=on off"},
-		{2, "isa-debugcon.iobase=0x402"}, {2, "virtio-net-pci.vectors=0 3 9"}, {2, "virtio-net-pci.mq=on"}, {2, "VGA.vgamem_mb=32"}, {2, "virtio-pci.disable-legacy=on off"}, {2, "pci-device.rombar=0"},
+		{2, "isa-debugcon.iobase=0x402"}, {2, "virtio-net-pci.vectors=0 3 9"}, {2, "virtio-net-pci.mq=on"}, {2, "VGA.vgamem_mb=32"}, {2, "virtio-blk-pci.disable-legacy=on off"}, {2, "pci-device.rombar=0"},
 		{2, "pcie-root-port.hotplug=on off"}, {2, "virtio-blk-pci.page-per-vq=on"}, {1, "kvm-pit.lost_tick_policy=discard"},
 		{2, "pcie-root-port.x-speed=8"}, {1, "nvme.aerl=4"}, {1, "e1000.romfile="}, {1, "virtio-net-pci.romfile="}, {1, "pci-bridge.shpc=on"},
 	} {

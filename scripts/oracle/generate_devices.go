@@ -65,6 +65,7 @@ func (g *generator) on(b *place) []string {
 // devices adds bridges first, then what goes on all the buses, then ISA and other devices.
 func (g *generator) devices() {
 	g.addBus("pcie.0", rootBus)
+	g.chipsetBuses()
 	g.bridges()
 	for range pick(g, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 12, 20) {
 		g.endpoint()
@@ -87,6 +88,22 @@ func (g *generator) devices() {
 		for i := range g.options {
 			g.options[i].json = g.options[i].name == "device"
 		}
+	}
+}
+
+// chipsetBuses counts the buses that the chipset has, so that those of devices without an id can be named.
+func (g *generator) chipsetBuses() {
+	words := map[string]bool{}
+	for _, o := range g.options {
+		for _, w := range append(o.words, "-"+o.name) {
+			words[w] = true
+		}
+	}
+	if !words["sata=off"] {
+		g.unnamed["ide"] = 6
+	}
+	if words["usb=on"] || words["-usb"] || words["-usbdevice"] {
+		g.unnamed["usb-bus"] = 1
 	}
 }
 
@@ -281,22 +298,33 @@ func needs(property, option string, words ...string) func(*generator) []string {
 	}
 }
 
-func note(list func(*generator) *[]string, suffixes ...string) func(*generator, string) {
+// note makes the buses of a device known: by its id or, without one, by their kind, whose number starts behind the
+// chipset's.
+func note(list func(*generator) *[]string, kind string, buses int) func(*generator, string) {
 	return func(g *generator, id string) {
-		for _, s := range suffixes {
-			l := list(g)
-			*l = append(*l, id+s)
+		l := list(g)
+		for i := range buses {
+			switch {
+			case id == "":
+				*l = append(*l, fmt.Sprintf("%s.%d", kind, g.unnamed[kind]))
+				g.unnamed[kind]++
+			case kind == "nvme-bus":
+				*l = append(*l, id)
+			default:
+				*l = append(*l, fmt.Sprintf("%s.%d", id, i))
+			}
 		}
 	}
 }
 
 var (
-	scsiBus   = note(func(g *generator) *[]string { return &g.scsi }, ".0")
-	usbBus    = note(func(g *generator) *[]string { return &g.usb }, ".0")
-	serialBus = note(func(g *generator) *[]string { return &g.serial }, ".0")
-	hdaBus    = note(func(g *generator) *[]string { return &g.hda }, ".0")
-	nvmeBus   = note(func(g *generator) *[]string { return &g.nvme }, "")
-	ideBus    = note(func(g *generator) *[]string { return &g.ide }, ".0", ".1", ".2", ".3", ".4", ".5")
+	scsiBus   = note(func(g *generator) *[]string { return &g.scsi }, "scsi", 1)
+	usbBus    = note(func(g *generator) *[]string { return &g.usb }, "usb-bus", 1)
+	serialBus = note(func(g *generator) *[]string { return &g.serial }, "virtio-serial-bus", 1)
+	hdaBus    = note(func(g *generator) *[]string { return &g.hda }, "hda", 1)
+	nvmeBus   = note(func(g *generator) *[]string { return &g.nvme }, "nvme-bus", 1)
+	ideBus    = note(func(g *generator) *[]string { return &g.ide }, "ide", 6)
+	piixBus   = note(func(g *generator) *[]string { return &g.ide }, "ide", 2)
 
 	audio   = needs("audiodev", "audiodev", "none", "id=$")
 	chardev = needs("chardev", "chardev", "null", "id=$")
@@ -334,7 +362,7 @@ func (g *generator) put(k endpointKind, where []string) {
 		own = k.words(g)
 	}
 	id := ""
-	if k.after != nil || g.chance(40) {
+	if g.chance(40) || k.after != nil && g.chance(60) {
 		id = g.name("d")
 	}
 	words := []string{k.driver}

@@ -48,7 +48,7 @@ var endpointKinds = slices.Concat(
 		{driver: "i82559er", weight: 1, words: netWords}, {driver: "tulip", weight: 1, words: netWords}, {driver: "rocker", weight: 1, words: func(g *generator) []string { return []string{"name=" + g.name("rock")} }},
 
 		{driver: "nvme", weight: 8, words: both(nvmeBacking, func(g *generator) []string { return []string{"serial=" + g.name("s")} }, with("6 max_ioqpairs=64|8|1023|1024", "5 msix_qsize=65|9|300|2048", "5 cmb_size_mb=0|16|64", "3 legacy-cmb=on", "3 msix-exclusive-bar=on|off", "3 num_queues=9|2000", "4 mdts=9")), after: nvmeBus},
-		{driver: "ich9-ahci", weight: 3, after: ideBus}, {driver: "piix3-ide", weight: 1}, {driver: "piix4-ide", weight: 1}, {driver: "sdhci-pci", weight: 1},
+		{driver: "ich9-ahci", weight: 3, after: ideBus}, {driver: "piix3-ide", weight: 1, after: piixBus}, {driver: "piix4-ide", weight: 1, after: piixBus}, {driver: "sdhci-pci", weight: 1},
 		{driver: "megasas", weight: 1, after: scsiBus}, {driver: "megasas-gen2", weight: 1, after: scsiBus}, {driver: "mptsas1068", weight: 1, after: scsiBus},
 		{driver: "lsi53c895a", weight: 1, after: scsiBus}, {driver: "lsi53c810", weight: 1, after: scsiBus}, {driver: "pvscsi", weight: 1, after: scsiBus},
 		{driver: "am53c974", weight: 1, after: scsiBus}, {driver: "dc390", weight: 1, after: scsiBus}, {driver: "ufs", weight: 1, since: [2]int{8, 2}},
@@ -141,11 +141,11 @@ func atMostOne(driver string, words func(*generator) []string) func(*generator) 
 	}
 }
 
-// onPort puts a disk on one of the ports that none was put on.
+// onPort puts a disk on one of the ports that none was put on, in one case of twelve on the one that QEMU takes.
 func onPort(words func(*generator) []string) func(*generator) []string {
 	return func(g *generator) []string {
-		if len(g.ide) == 0 {
-			return nil
+		if len(g.ide) == 0 || g.chance(8) {
+			return words(g)
 		}
 		i := g.IntN(len(g.ide))
 		bus := g.ide[i]
@@ -195,7 +195,7 @@ var otherKinds = []otherKind{
 	{"tpm-tis", 3, tpm}, {"tpm-crb", 3, tpm},
 	{"vmgenid", 6, atMostOne("vmgenid", with("100 guid=324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87|00112233-4455-6677-8899-AABBCCDDEEFF|324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87", "4 guid=auto"))},
 	{"smbus-ipmi", 2, func(g *generator) []string {
-		return append(bmc(g), g.maybe(30, "address=%d", 0x20+g.IntN(40)))
+		return append(bmc(g), g.maybe(30, "address=%d", 0x20+g.IntN(40)), g.maybe(50, "bus=i2c"))
 	}},
 	{"amd-iommu", 3, atMostOne("iommu", with("30 intremap=on|off", "30 device-iotlb=on", "20 xtsup=on"))},
 	{"AMDVI-PCI", 1, atMostOne("AMDVI-PCI", none)},
@@ -207,7 +207,7 @@ var otherKinds = []otherKind{
 	}},
 	{"vmcoreinfo", 2, atMostOne("vmcoreinfo", none)}, {"ramfb", 2, atMostOne("ramfb", none)},
 	{"intel-iommu", 5, atMostOne("iommu", with("30 aw-bits=39|48", "30 intremap=off|on", "15 caching-mode=on", "20 device-iotlb=on", "15 pt=off", "10 eim=off", "8 snoop-control=on", "8 dma-drain=off"))},
-	{"ide-hd", 4, onPort(blockWords)}, {"ide-cd", 3, onPort(none)},
+	{"ide-hd", 4, onPort(blockWords)}, {"ide-cd", 3, onPort(func(g *generator) []string { return []string{g.bootIndex()} })},
 	{"scsi-hd", 6, onBus(scsiOf, both(blockWords, with("20 lun=0|1|2", "20 scsi-id=0|1|2|3", "8 channel=0")))},
 	{"scsi-cd", 3, onBus(scsiOf, with("20 lun=0|1", "10 bootindex=31"))},
 	{"nvme-ns", 2, onBus(nvmeOf, both(blockWords, with("20 nsid=3|4")))},

@@ -10,7 +10,7 @@ import (
 
 // optionsNotGenerated are the options of package qemu's table that no shape has, and why.
 var optionsNotGenerated = map[string]string{
-	"enable-kvm": "needs KVM", "bios": "is not looked at", "no-acpi": "is acpi=off", "shim": "refused",
+	"only-migratable": "refuses devices", "watchdog": "gone", "enable-kvm": "needs KVM", "bios": "is not looked at", "no-acpi": "is acpi=off", "shim": "refused",
 	"spice": "is no option of every QEMU", "iscsi": "the host's", "mtdblock": "gone",
 	"pflash": "refused", "fda": "refused", "fdb": "refused", "option-rom": "refused", "dtb": "refused", "sd": "refused", "audio": "refused",
 	"soundhw": "refused", "icount": "refused", "loadvm": "refused", "incoming": "refused", "xen-domid": "refused", "xen-attach": "refused", "preconfig": "refused",

@@ -1,0 +1,43 @@
+package qemu
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestBusNames: which bus a name stands for, and which one a device without bus= goes to, shows in the boot order. The
+// paths are those that QEMU 7.2.22 and 11.1.3 hand to firmware.
+func TestBusNames(t *testing.T) {
+	for _, tc := range []struct{ line, want string }{
+		{"-device ide-hd,drive=d,bootindex=1", "/pci@i0cf8/pci8086,2922@1f,2/drive@5/disk@0"},
+		{"-device piix3-ide,id=p -device ide-hd,drive=d,bootindex=1", "/pci@i0cf8/ide@3/drive@1/disk@0"},
+		{"-device piix4-ide,id=p -device ide-hd,drive=d,bootindex=1,bus=p.0,unit=1 -device ide-hd,drive=e,bootindex=2,bus=p.0",
+			"/pci@i0cf8/ide@3/drive@0/disk@1 /pci@i0cf8/ide@3/drive@0/disk@0"},
+		{"-device piix4-ide -device ide-hd,drive=d,bootindex=1 -device ide-hd,drive=e,bootindex=2 -device ide-cd,bus=ide.6,bootindex=5",
+			"/pci@i0cf8/ide@3/drive@1/disk@0 /pci@i0cf8/ide@3/drive@1/disk@1 /pci@i0cf8/ide@3/drive@0/disk@0"},
+		{"-device virtio-scsi-pci,id=a -device virtio-scsi-pci -device virtio-scsi-pci -device scsi-hd,drive=d,bus=scsi.1,bootindex=1",
+			"/pci@i0cf8/scsi@5/channel@0/disk@0,0"},
+		{"-device ich9-ahci -device ide-hd,drive=d,bus=ide.7,bootindex=1", "/pci@i0cf8/pci8086,2922@3/drive@1/disk@0"},
+		{"-device ich9-ahci,id=ide -device ide-hd,drive=d,bus=ide.3,bootindex=1", "/pci@i0cf8/pci8086,2922@3/drive@3/disk@0"},
+		{"-device nec-usb-xhci,id=x -device qemu-xhci -device usb-storage,drive=d,bus=usb-bus.0,bootindex=4", "/pci@i0cf8/usb@4/storage@1/channel@0/disk@0,0"},
+	} {
+		m, err := ParseArgs(strings.Fields("-M q35 "+tc.line), testRelease, ParseOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", tc.line, err)
+			continue
+		}
+		items, err := m.MeasuredFwCfg()
+		if err != nil {
+			t.Errorf("%s: %v", tc.line, err)
+		}
+		got := ""
+		for _, i := range items {
+			if i.Name == "bootorder" {
+				got = strings.ReplaceAll(strings.TrimRight(string(i.Data), "\x00"), "\n", " ")
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.line, got, tc.want)
+		}
+	}
+}
