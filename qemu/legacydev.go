@@ -124,6 +124,31 @@ func (b *builder) readNIC(arg string) error {
 	return nil
 }
 
+// maxNetQueues is MAX_TAP_QUEUES, QEMU's limit on every backend.
+const maxNetQueues = 1024
+
+// readNetdev notes -netdev: of a backend only its number of queues reaches the device that uses it.
+func (b *builder) readNetdev(arg string) error {
+	b.net = true
+	p, err := parseKeyvalList("-netdev", arg, "type")
+	if err != nil {
+		return err
+	}
+	queues := uint64(1)
+	if v, ok := p.get("queues"); ok {
+		if queues, ok = parseUint(v); !ok || queues > maxNetQueues {
+			return usageErr("-netdev", arg, "queues=%s is not a number up to %d", v, maxNetQueues)
+		}
+	}
+	for _, k := range []string{"fds", "vhostfds"} {
+		if v, ok := p.get(k); ok {
+			queues = max(queues, uint64(1+strings.Count(v, ":")))
+		}
+	}
+	b.netQueues[p.str("id")] = queues
+	return nil
+}
+
 // readNet notes -net: of its types only nic is a device.
 func (b *builder) readNet(arg string) error {
 	b.net = true

@@ -78,7 +78,7 @@ var options = []option{
 	{"cdrom", true, func(b *builder, a string) error { return b.addDrive("cdrom", a, 2) }, "a SATA CD-ROM"},
 	{"blockdev", true, nil, whyBackend},
 	{"snapshot", false, nil, whyBackend},
-	{"netdev", true, func(b *builder, _ string) error { b.net = true; return nil }, "no default NIC; " + whyBackend},
+	{"netdev", true, (*builder).readNetdev, "no default NIC, and how many vectors a virtio-net has; " + whyBackend},
 	{"nic", true, (*builder).readNIC, "a network device"},
 	{"net", true, (*builder).readNet, "a network device"},
 	{"virtfs", true, (*builder).readVirtfs, "a virtio-9p-pci device"},

@@ -47,9 +47,10 @@ type builder struct {
 	accel       string
 	irqchip     string // -accel kernel-irqchip=
 	nodefaults  bool
-	net         bool // a -netdev, -nic or -net was given
-	usbDevices  bool // -usbdevice was given
-	balloon     bool // there is a virtio-balloon
+	net         bool              // a -netdev, -nic or -net was given
+	netQueues   map[string]uint64 // of -netdev, by id
+	usbDevices  bool              // -usbdevice was given
+	balloon     bool              // there is a virtio-balloon
 	vga         string
 	hasVGA      bool
 	numa        []props
@@ -89,7 +90,7 @@ func ParseArgs(args []string, release string, opts ParseOptions) (*Machine, erro
 	}
 	b := &builder{
 		opts: opts, m: &Machine{}, machine: map[string]string{}, objects: map[string]props{}, ids: map[string]bool{},
-		serialUsed: map[int]bool{}, acpiIndexes: map[uint64]bool{},
+		serialUsed: map[int]bool{}, acpiIndexes: map[uint64]bool{}, netQueues: map[string]uint64{},
 	}
 	var err error
 	if opts.Assume != "" {

@@ -270,13 +270,13 @@ func virtioVectors(d *deviceBuild, r virtioRow) (uint64, error) {
 		def, err = queues("num_queues", cpus)
 		def += 3
 	case "virtio-net":
-		def = 4
-		if mq, err := d.boolean("mq", false); err != nil {
+		def = 2*max(1, d.b.netQueues[d.props.str("netdev")]) + 2 // whether mq is on or off
+		mq, err := d.boolean("mq", false)
+		if err != nil {
 			return 0, err
-		} else if mq {
-			if _, ok := d.props.get("vectors"); !ok {
-				return 0, unsupportedErr(d.option, d.arg, "mq=on without vectors=: their number depends on the backend's queues")
-			}
+		}
+		if _, ok := d.props.get("vectors"); !ok && mq {
+			return 0, unsupportedErr(d.option, d.arg, "mq=on without vectors=: their number depends on the backend's queues")
 		}
 		if old.Less(Version{Major: 6}) {
 			def = 3
