@@ -35,6 +35,7 @@ func main() {
 	flag.IntVar(&o.sample, "sample", 0, "how many shapes of each release that were equal are kept too")
 	flag.StringVar(&o.kernel, "kernel", "fixtures/kernel/vmlinuz-6.12-cloud", "a kernel for -kernel")
 	flag.IntVar(&o.iasl, "iasl", 20, "how many shapes' tables go through iasl, where it is installed")
+	flag.IntVar(&o.wild, "wild", 0, "how many words of each shape are changed to what no generator would write")
 	flag.BoolVar(&o.verbose, "v", false, "say what becomes of each shape")
 	list := flag.String("qemu", os.Getenv("TDXKIT_QEMU"), "QEMUs: programs and folders, separated by colons (default: of PATH)")
 	flag.Parse()
@@ -53,7 +54,7 @@ type options struct {
 	jobs             int
 	budget           int
 	mostShrunk, iasl int
-	sample           int
+	sample, wild     int
 	keep, kernel     string
 	verbose          bool
 	tpm              bool
@@ -202,7 +203,7 @@ func (r *report) all() {
 		go func() {
 			defer wg.Done()
 			for n := range numbers {
-				r.one(n, generate(r.o.seed, n, release, r.o.tpm))
+				r.one(n, wild(generate(r.o.seed, n, release, r.o.tpm), r.o.wild, r.o.seed, n))
 			}
 		}()
 	}
