@@ -310,9 +310,11 @@ func (s *state) busDevicesOld(bus *qemu.Bus) error {
 	if hotplug {
 		s.Name("BSEL", aml.Int(uint64(bsel)))
 	}
+	past := false // an empty slot behind a port ends the walk, and hides the functions in later slots
 	eachSlot(bus, func(devfn uint8, d *qemu.PCIDevice) {
+		past = past || hotplug && bus.PCIe && d == nil && devfn&7 == 0 && devfn>>3 > 0
 		pluggable := hotplug && (d == nil && emptySlot(bus, devfn) || d != nil && d.Hotpluggable && !isBridge(d))
-		if d == nil && !pluggable || d != nil && s.skippedOld(d) {
+		if past || d == nil && !pluggable || d != nil && s.skippedOld(d) {
 			return
 		}
 		s.Device(slotName(devfn), func() {

@@ -141,6 +141,8 @@ func TestSpellings(t *testing.T) {
 		{"-M q35 -m 2048", "-M q35,memory.size=2G"},
 		{"-M q35 -kernel k -append a,b", "-M q35,kernel=k,append=a,,b"},
 		{"-M q35 -vga none -netdev user,id=n", "-M q35 -net none -vga none"},
+		{"-M q35 -netdev tap,id=n,queues=200 -device virtio-net-pci,netdev=n", "-M q35 -netdev tap,id=n -device virtio-net-pci,netdev=n,vectors=402"},
+		{"-M q35 -netdev tap,id=n,fds=" + strings.Repeat("1:", 199) + "1 -device virtio-net-pci,netdev=n", "-M q35 -netdev tap,id=n -device virtio-net-pci,netdev=n,vectors=402"},
 		{"-M q35 -accel kvm,kernel-irqchip=split -device intel-iommu", "-M q35,kernel-irqchip=split -accel kvm -device intel-iommu"},
 		{"-M q35 -device virtio-net-pci,host_mtu=0x0,speed=-1,disable-legacy=off", "-M q35 -device virtio-net-pci,disable-legacy=off"},
 		{"-M q35 -global ide-device.bootindex=3 -nodefaults -device ide-hd,drive=d", "-M q35 -nodefaults -device ide-hd,drive=d,bootindex=3"},

@@ -246,6 +246,9 @@ func (b *builder) setMaxRAMBelow4G(v string) error {
 	if !ok || n > 4<<30 {
 		return usageErr("-machine", "max-ram-below-4g="+v, "expects a size of at most 4G")
 	}
+	if n != 0 && n < 1<<20 {
+		return unsupportedErr("-machine", "max-ram-below-4g="+v, "with less than 1 MiB of low memory QEMU itself warns that firmware may not work")
+	}
 	b.m.MaxRAMBelow4G = n
 	return nil
 }

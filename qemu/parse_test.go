@@ -73,6 +73,7 @@ func TestRefused(t *testing.T) {
 		{"-M q35,cxl=on -device cxl-rp", ErrUnsupported, "CXL"},
 		{"-M q35,sgx-epc.0.memdev=m", ErrUnsupported, "sgx-epc"},
 		{"-M q35,x-oem-id=TOOLONG", ErrUsage, "longer than 6"},
+		{"-M q35,max-ram-below-4g=0x10", ErrUnsupported, "less than 1 MiB"},
 		{"-M q35,max-ram-below-4g=5G", ErrUsage, "at most 4G"},
 		{"-M q35,confidential-guest-support=t", ErrUsage, "no -object with id=t"},
 		{"-M q35,confidential-guest-support=t -object rng-random,id=t", ErrUnsupported, "only tdx-guest"},
@@ -258,6 +259,7 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -device pcie-root-port,chassis=1,io-reserve=15E", ErrUnsupported, "io-reserve="},
 		{"-M q35 -device pcie-root-port,id=r,chassis=1 -device edu,bus=r,addr=0x19", ErrUnsupported, "edu: is behind port r, whose slot 0 is empty"},
 		{"-M q35 -device pcie-root-port,id=r,chassis=1 -device edu,id=e,bus=r,addr=0.1", ErrUnsupported, "behind port r"},
+		{"-M q35 -netdev tap,id=n,queues=1025 -device virtio-net-pci,netdev=n", ErrUsage, "queues=1025: expects a number from 1 to 1024"},
 		// CPU.
 		{"-M q35 -cpu host", ErrUsage, "needs -accel kvm"},
 		{"-M q35 -cpu qemu64,phys-bits=60", ErrUsage, "from 32 to 52"},

@@ -36,6 +36,7 @@ func main() {
 	flag.StringVar(&o.kernel, "kernel", "fixtures/kernel/vmlinuz-6.12-cloud", "a kernel for -kernel")
 	flag.StringVar(&o.firmware, "firmware", "", "an OVMF of edk2 202308 or later: let it place what is on PCI, in place of our model of it")
 	flag.IntVar(&o.iasl, "iasl", 20, "how many shapes' tables go through iasl, where it is installed")
+	flag.IntVar(&o.wild, "wild", 0, "how many words of each shape are changed to what no generator would write")
 	flag.BoolVar(&o.verbose, "v", false, "say what becomes of each shape")
 	flag.BoolVar(&o.properties, "properties", false, "in place of random shapes, each property of each driver, one at a time")
 	flag.IntVar(&o.each, "each", 1000, "with -properties: of one that several drivers have, on so many of them")
@@ -60,7 +61,7 @@ type options struct {
 	jobs             int
 	budget           int
 	mostShrunk, iasl int
-	sample           int
+	sample, wild     int
 	keep             string
 	files
 	verbose    bool
@@ -234,7 +235,7 @@ func (r *report) all() {
 		go func() {
 			defer wg.Done()
 			for n := range numbers {
-				r.one(n, generate(r.o.seed, n, release, r.o.tpm))
+				r.one(n, wild(generate(r.o.seed, n, release, r.o.tpm), r.o.wild, r.o.seed, n))
 			}
 		}()
 	}
