@@ -7,7 +7,15 @@ import (
 // Signature types that databases hold. UEFI 2.11, 32.4.1 Signature Database.
 var (
 	CertX509   = MustGUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072") // EFI_CERT_X509_GUID
+	CertSHA1   = MustGUID("826ca512-cf10-4ac9-b187-be01496631bd") // EFI_CERT_SHA1_GUID
 	CertSHA256 = MustGUID("c1c41626-504c-4092-aca9-41f936934328") // EFI_CERT_SHA256_GUID
+	CertSHA384 = MustGUID("ff3e5307-9fd0-48c9-85f1-8ad56c701e01") // EFI_CERT_SHA384_GUID
+	CertSHA512 = MustGUID("093e0fae-a6c4-4f50-9f1b-d41e2b89c19a") // EFI_CERT_SHA512_GUID
+
+	// The digest of the part of a certificate that is signed, and the EFI_TIME from which on it is revoked.
+	CertX509SHA256 = MustGUID("3bd2a492-96c0-4079-b420-fcf98ef103ed") // EFI_CERT_X509_SHA256_GUID
+	CertX509SHA384 = MustGUID("7076876e-80c2-4ee6-aad2-28b349a6865b") // EFI_CERT_X509_SHA384_GUID
+	CertX509SHA512 = MustGUID("446dbf63-2502-4cda-bcfa-2465d2b0fe9d") // EFI_CERT_X509_SHA512_GUID
 )
 
 // A SignatureList is an EFI_SIGNATURE_LIST: signatures of one type and size.

@@ -137,6 +137,15 @@ func (p *PE) Size() int64 { return int64(len(p.data)) }
 // Signed reports whether the image carries an attribute certificate table.
 func (p *PE) Signed() bool { return p.Certificates.Len > 0 }
 
+// CertificateTable returns the attribute certificate table, which is empty in an image without one. It must not be
+// written to.
+func (p *PE) CertificateTable() []byte {
+	if !p.Signed() {
+		return nil
+	}
+	return p.data[p.Certificates.Off:p.Certificates.End()]
+}
+
 // Section returns the first section of the given name and reports whether there is one.
 func (p *PE) Section(name string) (Section, bool) {
 	for _, s := range p.Sections {

@@ -14,28 +14,30 @@ var policy = map[string][]string{
 	"efi":                 {"internal/bin"},
 
 	// 1: formats
-	"eventlog": {"internal/bin", "efi"},
-	"ovmf":     {"internal/bin", "internal/decompress", "internal/lzma", "efi"},
-	"tdvf":     {"internal/bin", "efi", "ovmf"},
-	"kernel":   {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
-	"acpi/aml": {"internal/bin"},
-	"quote":    {"internal/bin", "internal/strictjson"},
+	"authenticode": {"internal/bin"},
+	"eventlog":     {"internal/bin", "efi"},
+	"ovmf":         {"internal/bin", "internal/decompress", "internal/lzma", "efi"},
+	"tdvf":         {"internal/bin", "efi", "ovmf"},
+	"kernel":       {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
+	"acpi/aml":     {"internal/bin"},
+	"quote":        {"internal/bin", "internal/strictjson"},
 
 	// 2: models
-	"mr":             {"efi", "eventlog"},
-	"qemu":           {"internal/bin"},
-	"libvirt":        {"internal/bin"},
-	"ovmf/pcibus":    {"internal/bin", "qemu"},
-	"acpi":           {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
-	"smbios":         {"internal/bin", "qemu"},
-	"dstack":         {"internal/bin", "internal/keccak", "internal/strictjson", "eventlog", "mr", "qemu"},
-	"dstack/compose": {"internal/bin", "internal/yamldoc"},
-	"dcap":           {"internal/bin", "internal/strictjson", "quote"},
+	"mr":              {"efi", "eventlog"},
+	"qemu":            {"internal/bin"},
+	"libvirt":         {"internal/bin"},
+	"ovmf/pcibus":     {"internal/bin", "qemu"},
+	"ovmf/secureboot": {"internal/bin", "efi", "authenticode"},
+	"acpi":            {"internal/bin", "acpi/aml", "qemu", "ovmf/pcibus"},
+	"smbios":          {"internal/bin", "qemu"},
+	"dstack":          {"internal/bin", "internal/keccak", "internal/strictjson", "eventlog", "mr", "qemu"},
+	"dstack/compose":  {"internal/bin", "internal/yamldoc"},
+	"dcap":            {"internal/bin", "internal/strictjson", "quote"},
 
 	// 3: composes
 	"mr/predict": {
 		"internal/bin", "efi", "eventlog", "ovmf", "tdvf", "kernel",
-		"mr", "qemu", "ovmf/pcibus", "acpi", "smbios",
+		"mr", "qemu", "ovmf/pcibus", "ovmf/secureboot", "acpi", "smbios",
 	},
 
 	"manifest/dsse":    {"internal/bin", "internal/strictjson"},
@@ -57,10 +59,11 @@ var policy = map[string][]string{
 	"internal/reference": {},
 	"internal/layers":    {},
 	"internal/testpki":   {"quote"},
+	"internal/testsign":  {},
 }
 
 // testOnly packages are imported by tests alone, and may do what only the edge and tests may do.
-var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "internal/layers", "internal/testpki"}
+var testOnly = []string{"fixtures", "internal/golden", "internal/reference", "internal/layers", "internal/testpki", "internal/testsign"}
 
 // edge packages meet files, terminal, clock and network. A package below one of them is one of them.
 var edge = []string{"cmd", "scripts"}

@@ -102,7 +102,13 @@ func TestFiveLevelPaging(t *testing.T) {
 // withVariable returns firmware whose empty variable store has one variable of the global vendor.
 func withVariable(t *testing.T, name string, state ovmf.VariableState) []byte {
 	t.Helper()
-	data := slices.Clone(fixtures.Firmware(t, "ovmf-2026.08"))
+	return withVariables(t, "ovmf-2026.08", ovmf.Variable{GUID: efi.GlobalVariable, Name: name, State: state, Data: []byte{3, 0}})
+}
+
+// withVariables returns firmware whose empty variable store has the variables.
+func withVariables(t *testing.T, firmware string, variables ...ovmf.Variable) []byte {
+	t.Helper()
+	data := slices.Clone(fixtures.Firmware(t, firmware))
 	img, err := ovmf.Parse(data)
 	if err != nil {
 		t.Fatal(err)
@@ -114,13 +120,19 @@ func withVariable(t *testing.T, name string, state ovmf.VariableState) []byte {
 	if len(store.Variables) != 0 || !store.Authenticated {
 		t.Fatal("the fixture's store is not empty, or not authenticated")
 	}
-	text := efi.AppendUTF16(nil, name+"\x00")
-	rec := []byte{0xaa, 0x55, byte(state), 0, 7, 0, 0, 0}
-	rec = append(rec, make([]byte, 8+16+4)...)
-	rec = binary.LittleEndian.AppendUint32(rec, uint32(len(text)))
-	rec = binary.LittleEndian.AppendUint32(rec, 2)
-	rec = append(rec, efi.GlobalVariable[:]...)
-	rec = append(append(rec, text...), 3, 0)
+	var rec []byte
+	for _, v := range variables {
+		text := efi.AppendUTF16(nil, v.Name+"\x00")
+		rec = append(rec, 0xaa, 0x55, byte(v.State), 0, 7, 0, 0, 0)
+		rec = append(rec, make([]byte, 8+16+4)...)
+		rec = binary.LittleEndian.AppendUint32(rec, uint32(len(text)))
+		rec = binary.LittleEndian.AppendUint32(rec, uint32(len(v.Data)))
+		rec = append(rec, v.GUID[:]...)
+		rec = append(append(rec, text...), v.Data...)
+		for len(rec)%4 != 0 {
+			rec = append(rec, 0xff)
+		}
+	}
 	copy(data[store.Off+28:], rec)
 	return data
 }

@@ -21,6 +21,7 @@ type Image struct {
 	stubOnce sync.Once
 	stubs    kernel.StubMeasures
 	patched  sync.Map // digest of a patched kernel by its patches
+	verdicts sync.Map // of Secure Boot on the kernel, by its patches
 	tables   tableSums
 	makers   sync.Pool // *tableMaker whose buffers nobody keeps
 }

@@ -85,6 +85,9 @@ func TestRulesAreRun(t *testing.T) {
 			run[e.Rule] = true
 		}
 	}
+	for _, e := range secureBootEvents(t) {
+		run[e.Rule] = true
+	}
 	// No build of these releases is at hand; docs/LIMITATIONS.md says so.
 	unproven := []mr.RuleID{"rtmr1.boot-variable", "rtmr0.ready-to-boot-separator"}
 	for _, r := range rules {

@@ -74,6 +74,14 @@ var rules = []Rule{
 		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202502", Where: "OvmfPkg/Library/AcpiPlatformLib/QemuFwCfgAcpi.c, InstallQemuFwCfgTables"},
 	},
 	{
+		ID: "rtmr0.authority", Register: mr.RTMR0, Type: eventlog.EVEFIVariableAuthority,
+		What:    "UEFI_VARIABLE_DATA of db with the entry, owner and certificate or digest, by which the kernel is allowed to start",
+		From:    "the kernel's signatures; db, dbx and dbt of the variable store in the firmware's CFV",
+		When:    "Secure Boot is on; a kernel that the firmware refuses makes all registers but MRTD unknown",
+		applies: secureBootOn, measure: authorities,
+		Cite: mr.Cite{Doc: "edk2", Rev: "edk2-stable202605", Where: "SecurityPkg/Library/DxeImageVerificationLib, DxeImageVerificationHandler and MeasureVariable"},
+	},
+	{
 		ID: "rtmr1.kernel", Register: mr.RTMR1, Type: eventlog.EVEFIBootServicesApplication,
 		What:    "the kernel's Authenticode digest",
 		From:    "the kernel; where QEMU patches its setup header also RAM size, initrd size and vga= of the command line",
