@@ -32,11 +32,7 @@ func bootable(p *prediction) string {
 }
 
 // boot lets real firmware run until it has selected the ACPI tables, which QEMU makes at that time and keeps, and stops it.
-func (v *vm) boot() error {
-	directory, err := v.fwCfgDirectory()
-	if err != nil {
-		return err
-	}
+func (v *vm) boot(directory map[string]fwItem) error {
 	q, err := v.openQMP()
 	if err != nil {
 		return err
@@ -62,17 +58,24 @@ func (v *vm) boot() error {
 
 // observeBoot reads what QEMU hands to firmware that runs.
 func observeBoot(v *vm) (*record, error) {
-	if err := v.boot(); err != nil {
+	directory, err := v.fwCfgDirectory()
+	if err != nil {
+		return nil, err
+	}
+	if err := v.boot(directory); err != nil {
 		return nil, err
 	}
 	r := &record{files: map[string][]byte{}}
-	var err error
 	if r.cpu, err = v.cpuFacts(); err != nil {
 		return nil, err
 	}
 	if err := v.readFiles(r.files, wanted...); err != nil {
 		return nil, err
 	}
+	// Firmware looked up the loader's size before its selection made QEMU build the tables, and with them a loader that may
+	// be longer.
+	loader := r.files[acpi.LoaderFile]
+	r.files[acpi.LoaderFile] = loader[:min(len(loader), directory[acpi.LoaderFile].size)]
 	r.files[bootMenu], err = v.transfer(bootMenuKey, 2)
 	return r, err
 }

@@ -42,8 +42,14 @@ type prediction struct {
 	tables *smbios.Tables // nil where the CPU is not known
 }
 
-// predict reads a command line and builds everything that is compared.
+// predict reads a command line and builds everything that is compared, with the 64-bit window of firmware from edk2 202308
+// to 202502.
 func predict(s shape, release string) (*prediction, error) {
+	return predictFor(s, release, pcibus.Stable202308)
+}
+
+// predictFor is predict for firmware of a generation.
+func predictFor(s shape, release string, firmware pcibus.Generation) (*prediction, error) {
 	read := func(name string) ([]byte, error) {
 		data, ok := s.files[name]
 		if !ok {
@@ -60,7 +66,7 @@ func predict(s shape, release string) (*prediction, error) {
 	if err != nil {
 		return nil, err
 	}
-	window, err := pcibus.Window64(guest, pcibus.Stable202308)
+	window, err := pcibus.Window64(guest, firmware)
 	if err != nil {
 		return nil, err
 	}

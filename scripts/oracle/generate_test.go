@@ -107,7 +107,7 @@ func TestGenerateIsUnderstood(t *testing.T) {
 				good++
 			}
 		}
-		if good < shapes*6/10 || options < shapes*10 {
+		if good < shapes*8/10 || options < shapes*10 {
 			t.Errorf("%s: %d of %d shapes are understood, with %d options", release, good, shapes, options)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tdxkit/tdxkit/ovmf/pcibus"
 	"github.com/tdxkit/tdxkit/qemu"
 )
 
@@ -34,7 +35,7 @@ func main() {
 	flag.StringVar(&o.keep, "keep", "", "folder for what QEMU says of shapes that differed, shortened, or of the one that is given")
 	flag.IntVar(&o.sample, "sample", 0, "how many shapes of each release that were equal are kept too")
 	flag.StringVar(&o.kernel, "kernel", "fixtures/kernel/vmlinuz-6.12-cloud", "a kernel for -kernel")
-	flag.StringVar(&o.firmware, "firmware", "", "an OVMF of edk2 202308 or later: let it place what is on PCI, in place of our model of it")
+	flag.StringVar(&o.firmware, "firmware", "", "an OVMF of edk2 202505 or later: let it place what is on PCI, in place of our model of it")
 	flag.IntVar(&o.iasl, "iasl", 20, "how many shapes' tables go through iasl, where it is installed")
 	flag.IntVar(&o.wild, "wild", 0, "how many words of each shape are changed to what no generator would write")
 	flag.BoolVar(&o.verbose, "v", false, "say what becomes of each shape")
@@ -170,7 +171,11 @@ type judgement struct {
 
 // judge runs one shape on both sides.
 func (e *emulator) judge(s shape, f files) judgement {
-	p, ours := predict(s, e.release)
+	firmware := pcibus.Stable202308
+	if f.firmware != "" {
+		firmware = pcibus.Stable202505
+	}
+	p, ours := predictFor(s, e.release, firmware)
 	if f.firmware != "" && ours == nil {
 		if why := bootable(p); why != "" {
 			return judgement{outcome: refusedByBoth, err: errors.New(why)}
