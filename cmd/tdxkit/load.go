@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
@@ -121,8 +122,10 @@ type loader struct {
 type digestFirmware bool
 
 // load reads, parses and hashes. The initrd is streamed and never held. Decoding the firmware's volumes takes the
-// longest for its size and cannot be divided, so it is first.
+// longest for its size and cannot be divided, so it is first. No garbage is collected meanwhile: there is next to none,
+// and a collection stops all goroutines until those that hash, in assembly, come to the end of what they were given.
 func (l *loader) load(ctx context.Context) (*loaded, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	out := &loaded{image: &predict.Image{}}
 	l.queue = newQueue(ctx)
 	l.queue.add(math.MaxInt64, func() error { return l.loadFirmware(out) })
