@@ -5,12 +5,11 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
-	"runtime"
+	"runtime/debug"
 	"syscall"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/kernel"
@@ -116,28 +115,24 @@ type loader struct {
 	machine *qemu.Machine // of the first shape
 	options predict.Options
 	digest  digestFirmware
-	// busy has one place for each processor. Decoding the firmware's volumes takes the longest and cannot be divided: it
-	// has the first place from the start, and hashing the rest.
-	busy chan struct{}
+	queue   *queue
 }
 
 // A digestFirmware says whether the digest of the whole firmware is wanted.
 type digestFirmware bool
 
-// load reads, parses and hashes. The initrd is streamed and never held.
+// load reads, parses and hashes. The initrd is streamed and never held. Decoding the firmware's volumes takes the
+// longest for its size and cannot be divided, so it is first. No garbage is collected meanwhile: there is next to none,
+// and a collection stops all goroutines until those that hash, in assembly, come to the end of what they were given.
 func (l *loader) load(ctx context.Context) (*loaded, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	out := &loaded{image: &predict.Image{}}
-	l.busy = make(chan struct{}, runtime.GOMAXPROCS(0))
-	l.busy <- struct{}{}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		defer func() { <-l.busy }()
-		return l.loadFirmware(g, out)
-	})
+	l.queue = newQueue(ctx)
+	l.queue.add(math.MaxInt64, func() error { return l.loadFirmware(out) })
 	if p := l.parts.initrd; p != nil {
 		out.image.Initrd = &predict.Initrd{Size: p.size}
-		l.hash(g, func() error {
-			digest, size, err := l.hashInitrd(ctx, p)
+		l.queue.add(p.size, func() error {
+			digest, size, err := l.hashInitrd(l.queue.ctx, p)
 			out.image.Initrd.Digest = digest
 			if err == nil && size != p.size {
 				err = &inputError{msg: fmt.Sprintf("%s: gave %d bytes, want the %d bytes that it had", p.path, size, p.size)}
@@ -145,29 +140,20 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 			return err
 		})
 	}
-	if l.parts.kernel != nil {
-		g.Go(func() error { return l.loadKernel(g, out) })
+	if p := l.parts.kernel; p != nil {
+		l.queue.add(p.size, func() error { return l.loadKernel(out) })
 	}
-	return out, g.Wait()
-}
-
-// hash runs work when a processor is free for it.
-func (l *loader) hash(g *errgroup.Group, work func() error) {
-	g.Go(func() error {
-		l.busy <- struct{}{}
-		defer func() { <-l.busy }()
-		return work()
-	})
+	return out, l.queue.wait()
 }
 
 // start hashes what has no result of its own.
-func (l *loader) start(g *errgroup.Group, work []func()) {
+func (l *loader) start(size int64, work []func()) {
 	for _, w := range work {
-		l.hash(g, func() error { w(); return nil })
+		l.queue.add(size, func() error { w(); return nil })
 	}
 }
 
-func (l *loader) loadFirmware(g *errgroup.Group, out *loaded) error {
+func (l *loader) loadFirmware(out *loaded) error {
 	p := l.parts.firmware
 	data, err := readOpen(p.file, p.path, p.role, bin.MaxFirmware)
 	if err != nil {
@@ -178,15 +164,15 @@ func (l *loader) loadFirmware(g *errgroup.Group, out *loaded) error {
 		return inFile(p.path, p.role, err)
 	}
 	out.image.Firmware = f
-	l.start(g, predict.FirmwareHashes(f, l.machine, l.options))
+	l.start(p.size, predict.FirmwareHashes(f, l.machine, l.options))
 	if l.digest {
-		l.hash(g, func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
+		l.queue.add(p.size, func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
 	}
 	predict.DecodeFirmware(f, l.options)
 	return l.check(p, data)
 }
 
-func (l *loader) loadKernel(g *errgroup.Group, out *loaded) error {
+func (l *loader) loadKernel(out *loaded) error {
 	p := l.parts.kernel
 	data, err := readOpen(p.file, p.path, p.role, bin.MaxKernel)
 	if err != nil {
@@ -195,8 +181,13 @@ func (l *loader) loadKernel(g *errgroup.Group, out *loaded) error {
 	if out.image.Kernel, err = kernel.Parse(data); err != nil {
 		return inFile(p.path, p.role, err)
 	}
-	l.start(g, predict.KernelHashes(out.image, l.machine, l.options))
-	return l.check(p, data)
+	if p.listed {
+		l.queue.add(p.size, func() error { return l.check(p, data) })
+	}
+	for _, hash := range predict.KernelHashes(out.image, l.machine, l.options) {
+		hash()
+	}
+	return nil
 }
 
 // check holds a file to the image's list of SHA-256 digests, where there is one.

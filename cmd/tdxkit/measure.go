@@ -127,6 +127,9 @@ func measure(c *cli.Context, t *terminal) error {
 	j.noteSource(t, guests[0])
 	j.term = t
 	j.options.OmitBytes = !c.Bool("events")
+	if len(guests) == 1 && j.stated {
+		defer debug.SetGCPercent(debug.SetGCPercent(-1)) // what a single prediction leaves behind is less than a collection costs
+	}
 	l, err := j.load(c.Context, t, guests[0], digestFirmware(p.json))
 	if err != nil {
 		return err

@@ -435,6 +435,7 @@ func readOpen(f *os.File, path string, r role, limit int64) ([]byte, error) {
 		return nil, &inputError{msg: fmt.Sprintf("%s: has %d bytes, at most %d are read as a %s", path, info.Size(), limit, r)}
 	case info.Mode().IsRegular():
 		data := make([]byte, info.Size())
+		useHugePages(data)
 		if _, err := io.ReadFull(f, data); err != nil {
 			return nil, inFile(path, r, err)
 		}

@@ -3,6 +3,7 @@ package predict
 import (
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/qemu"
+	"github.com/tdxkit/tdxkit/tdvf"
 )
 
 // DecodeFirmware does the part of what Measure does with the firmware that is neither hashing nor short: it decodes the
@@ -16,10 +17,17 @@ func DecodeFirmware(f *Firmware, o Options) {
 // FirmwareHashes returns what Measure hashes of the firmware of m, so that a caller can run it at the same time as other
 // work. Measure waits for what is under way and repeats nothing. Errors are left for Measure to return.
 func FirmwareHashes(f *Firmware, m *qemu.Machine, o Options) []func() {
-	if !o.wants(mr.MRTD) || f.Metadata.Supported() != nil {
+	if f.Metadata.Supported() != nil {
 		return nil
 	}
-	return []func(){func() { f.MRTD(pageOrder(m, o)) }}
+	var work []func()
+	if o.wants(mr.MRTD) {
+		work = append(work, func() { f.MRTD(pageOrder(m, o)) })
+	}
+	if o.wants(mr.RTMR0) && f.Metadata.Find(tdvf.CFV) != nil {
+		work = append(work, func() { f.cfv() })
+	}
+	return work
 }
 
 // KernelHashes returns what Measure hashes of the kernel of img, whose initrd's size, but not its
