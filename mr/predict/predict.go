@@ -59,6 +59,9 @@ func Measure(img *Image, m *qemu.Machine, o Options) (*Result, error) {
 	if profile.Newer && profile.Measures == Yes {
 		r.Notes = append(r.Notes, "the firmware may be newer than the newest edk2 release known here ("+profile.Releases+"): its bytes are read as those of that release")
 	}
+	if profile.Measures == Yes && shimmed(p) == Yes && p.Shim != nil && p.Shim.Release != "" {
+		r.Notes = append(r.Notes, "the shim says that it is release "+p.Shim.Release+", and is taken to measure as that does: a vendor's changes to it do not show")
+	}
 	if o.wants(mr.MRTD) {
 		r.Values[mr.MRTD] = img.Firmware.MRTD(pageOrder(m, o))
 	}

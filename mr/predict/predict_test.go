@@ -85,7 +85,7 @@ func TestRulesAreRun(t *testing.T) {
 			run[e.Rule] = true
 		}
 	}
-	for _, e := range secureBootEvents(t) {
+	for _, e := range append(secureBootEvents(t), shimEvents(t)...) {
 		run[e.Rule] = true
 	}
 	// No build of these releases is at hand; docs/LIMITATIONS.md says so.
