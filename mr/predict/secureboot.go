@@ -79,12 +79,13 @@ func (p *platform) verdict() (*verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	once, _ := p.verdicts.LoadOrStore(what+fmt.Sprint(patches), sync.OnceValues(func() (*verdict, error) {
+	hashes := p.imageHashes()
+	once, _ := p.verdicts.LoadOrStore(fmt.Sprint(what, hashes, patches), sync.OnceValues(func() (*verdict, error) {
 		d, err := p.Firmware.databases()
 		if err != nil {
 			return nil, err
 		}
-		v, err := d.Judge(secureboot.Image{Digest: digester(pe, patches), Certificates: pe.CertificateTable(), Off: pe.Certificates.Off})
+		v, err := d.Judge(secureboot.Image{Digest: digester(pe, patches), Certificates: pe.CertificateTable(), Off: pe.Certificates.Off, Hashes: hashes})
 		var u *secureboot.UnsureError
 		if errors.As(err, &u) {
 			return nil, unknown("whether the firmware starts the %s with Secure Boot on is not known: %s", what, u.Reason)
@@ -92,6 +93,11 @@ func (p *platform) verdict() (*verdict, error) {
 		return &verdict{v, what}, err
 	}))
 	return once.(func() (*verdict, error))()
+}
+
+// imageHashes are those by which the firmware looks for an image that is not signed.
+func (p *platform) imageHashes() secureboot.Hashes {
+	return map[Answer]secureboot.Hashes{Yes: secureboot.AllHashes, No: secureboot.SHA256Alone}[p.profile.AllImageHashes]
 }
 
 // digester returns the digest of an image under patches by any hash.
