@@ -134,13 +134,13 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	data := edited(f, func([]byte, int) {})
-	f.Add(uint32(0), data[0xb9000:0xb9010], data[:0x200])
+	vendor := 0
+	data := edited(f, func(_ []byte, v int) { vendor = v })
+	f.Add(uint32(0), data[vendor:vendor+16], data[:0x200])
 	f.Fuzz(func(t *testing.T, at uint32, table, headers []byte) {
-		b := edited(t, func(b []byte, v int) {
-			copy(b[v:], table)
-			copy(b[int(at)%len(b):], headers)
-		})
+		b := bytes.Clone(data)
+		copy(b[vendor:], table)
+		copy(b[int(at)%len(b):], headers)
 		if img, err := shim.Parse(b); err == nil {
 			_, _ = img.MokList()
 			if len(img.MokListX()) == 0 {

@@ -24,7 +24,7 @@ var shimReleases = []ShimRelease{
 // ShimReleases returns the table, for documents.
 func ShimReleases() []ShimRelease { return slices.Clone(shimReleases) }
 
-// originalSbatLevel is the oldest level. Shim 16.1, Makefile and generate_sbat_var_defs.c, SBAT_VAR_ORIGINAL.
+// originalSbatLevel is the oldest level. Shim 16.1, include/sbat_var_defs.h, SBAT_VAR_ORIGINAL.
 const originalSbatLevel = "sbat,1,2021030218\n"
 
 // shimmed says whether the firmware starts a shim in place of the kernel. Support for it came with that for kernels by name.
@@ -64,7 +64,7 @@ func shimUnknown(p *platform) (string, error) {
 }
 
 // shimKernelRefused says why a shim does not start the kernel with Secure Boot on, or that it is not known whether it does.
-// Shim 16.1, pe.c, verify_sbat_section, and shim.c, verify_buffer_authenticode.
+// Shim 16.1, pe.c, verify_sbat_section, and verify.c, verify_buffer.
 func shimKernelRefused(p *platform) string {
 	if _, ok := p.Kernel.SectionData(".sbat"); !ok {
 		return "Secure Boot is on, and the shim does not start the kernel: the kernel has no .sbat section, by which a shim tells which are revoked"
