@@ -55,7 +55,7 @@ type Header struct {
 
 // A Subject is one input of the image: a file, or the kernel's command line.
 type Subject struct {
-	// Name is the input's role: firmware, kernel, initrd or cmdline. A further one with the same role has a label after
+	// Name is the input's role: firmware, kernel, initrd, shim or cmdline. A further one with the same role has a label after
 	// a slash: kernel/debug. Other names are free, and no variant depends on them.
 	Name   string
 	SHA256 [32]byte
@@ -69,7 +69,7 @@ func (s *Subject) Role() string {
 }
 
 // Roles are the inputs that a variant boots.
-var Roles = []string{"firmware", "kernel", "initrd", "cmdline"}
+var Roles = []string{"firmware", "kernel", "initrd", "shim", "cmdline"}
 
 // A Product is what the manifest is about. Name is what a trust policy goes by.
 type Product struct{ Name, Version string }

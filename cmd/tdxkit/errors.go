@@ -83,6 +83,7 @@ const (
 	roleFirmware role = "firmware"
 	roleKernel   role = "kernel"
 	roleInitrd   role = "initrd"
+	roleShim     role = "shim"
 	roleOther    role = "file"
 )
 
@@ -115,6 +116,8 @@ func hintFor(r role, err error) string {
 		return "the file looks cut short; give the whole image, variables and code together"
 	case r == roleFirmware:
 		return "want a whole OVMF image built for TDX, such as Debian's /usr/share/ovmf/OVMF.fd"
+	case r == roleShim:
+		return "want a shim for x86-64, such as Debian's /usr/lib/shim/shimx64.efi.signed"
 	case r == roleKernel && errors.Is(err, bin.ErrTruncated):
 		return "the file looks cut short"
 	case r == roleKernel:

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tdxkit/tdxkit/authenticode"
 	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/kernel"
 	"github.com/tdxkit/tdxkit/mr"
@@ -23,6 +25,7 @@ type kernelJSON struct {
 	InitrdMax    string            `json:"initrd_addr_max"`
 	Compression  string            `json:"compression"`
 	Signed       bool              `json:"signed"`
+	Signers      []string          `json:"signers,omitempty"` // subjects; why one cannot be told in its place
 	Sections     []peSectionJSON   `json:"pe_sections"`
 	Stub         map[string]string `json:"efi_stub_measures"`
 }
@@ -47,7 +50,7 @@ func inspectKernel(p *printer, path string) error {
 		Schema: "tdxkit.inspect.kernel/v1", File: path, Size: len(data), Authenticode: k.Authenticode(), Version: k.Setup.Version,
 		Protocol:  fmt.Sprintf("%d.%02d", k.Setup.Protocol>>8, k.Setup.Protocol&0xff),
 		LoadFlags: k.Setup.LoadFlags.String(), XLoadFlags: k.Setup.XLoadFlags.String(), InitrdMax: fmt.Sprintf("0x%x", k.Setup.InitrdAddrMax),
-		Compression: k.Compression, Signed: k.Certificates.Len > 0,
+		Compression: k.Compression, Signed: k.Signed(), Signers: signers(k.PE),
 		Stub: map[string]string{"load_options": stub.LoadOptions.String(), "initrd": stub.Initrd.String(), "evidence": stub.Evidence},
 	}
 	for _, s := range k.Sections {
@@ -58,6 +61,7 @@ func inspectKernel(p *printer, path string) error {
 			{"file", v.File}, {"size", fmt.Sprint(v.Size)}, {"version", v.Version}, {"Authenticode SHA-384", v.Authenticode.String()},
 			{"boot protocol", v.Protocol}, {"loadflags", v.LoadFlags}, {"xloadflags", v.XLoadFlags}, {"initrd_addr_max", v.InitrdMax},
 			{"compression", v.Compression}, {"signed", fmt.Sprint(v.Signed)},
+			{"signers, not checked", strings.Join(v.Signers, "; ")},
 			{"stub measures load options", v.Stub["load_options"]}, {"stub measures initrd", v.Stub["initrd"]}, {"evidence", v.Stub["evidence"]},
 		})
 		rows := [][]string{{"PE section", "offset", "size"}}
@@ -66,6 +70,24 @@ func inspectKernel(p *printer, path string) error {
 		}
 		p.section(rows)
 	})
+}
+
+// signers are the subjects of the certificates that an image is signed with, which nothing is checked of here.
+func signers(pe *kernel.PE) []string {
+	signatures, err := authenticode.Split(pe.CertificateTable(), pe.Certificates.Off)
+	if err != nil {
+		return []string{"unknown: " + err.Error()}
+	}
+	var out []string
+	for _, data := range signatures {
+		s, err := authenticode.Parse(data)
+		if err != nil {
+			out = append(out, "unknown: "+err.Error())
+			continue
+		}
+		out = append(out, s.Signer.Subject.String())
+	}
+	return out
 }
 
 type initrdJSON struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/kernel"
+	"github.com/tdxkit/tdxkit/kernel/shim"
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/mr/predict"
 	"github.com/tdxkit/tdxkit/qemu"
@@ -29,11 +30,14 @@ type part struct {
 	listed bool
 }
 
-// parts are the files of a boot. Kernel and initrd are nil without one.
-type parts struct{ firmware, kernel, initrd *part }
+// parts are the files of a boot. Kernel, initrd and shim are nil without one.
+type parts struct{ firmware, kernel, initrd, shim *part }
+
+// all are the parts in order, nil for those that a boot does not have.
+func (p *parts) all() []*part { return []*part{p.firmware, p.kernel, p.initrd, p.shim} }
 
 func (p *parts) close() {
-	for _, f := range []*part{p.firmware, p.kernel, p.initrd} {
+	for _, f := range p.all() {
 		if f != nil {
 			f.file.Close()
 		}
@@ -51,7 +55,7 @@ func (s *source) openParts(files qemu.Files) (*parts, error) {
 		to   **part
 		role role
 		name string
-	}{{&p.firmware, roleFirmware, files.Firmware}, {&p.kernel, roleKernel, files.Kernel}, {&p.initrd, roleInitrd, files.Initrd}} {
+	}{{&p.firmware, roleFirmware, files.Firmware}, {&p.kernel, roleKernel, files.Kernel}, {&p.initrd, roleInitrd, files.Initrd}, {&p.shim, roleShim, files.Shim}} {
 		if f.name == "" {
 			continue
 		}
@@ -143,6 +147,9 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 	if p := l.parts.kernel; p != nil {
 		l.queue.add(p.size, func() error { return l.loadKernel(out) })
 	}
+	if p := l.parts.shim; p != nil {
+		l.queue.add(p.size, func() error { return l.loadShim(out) })
+	}
 	return out, l.queue.wait()
 }
 
@@ -188,6 +195,18 @@ func (l *loader) loadKernel(out *loaded) error {
 		hash()
 	}
 	return nil
+}
+
+func (l *loader) loadShim(out *loaded) error {
+	p := l.parts.shim
+	data, err := readOpen(p.file, p.path, p.role, bin.MaxKernel)
+	if err != nil {
+		return err
+	}
+	if out.image.Shim, err = shim.Parse(data); err != nil {
+		return inFile(p.path, p.role, err)
+	}
+	return l.check(p, data)
 }
 
 // check holds a file to the image's list of SHA-256 digests, where there is one.

@@ -257,7 +257,7 @@ func subjectsOf(src *source, files qemu.Files, label string) ([]manifest.Subject
 	}
 	defer open.close()
 	var list []manifest.Subject
-	for _, p := range []*part{open.firmware, open.kernel, open.initrd} {
+	for _, p := range open.all() {
 		if p == nil {
 			continue
 		}

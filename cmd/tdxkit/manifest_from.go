@@ -31,10 +31,10 @@ func createFrom(c *cli.Context, h *manifest.Header) error {
 	if !c.IsSet("firmware") {
 		return usage("--from needs the inputs", "give --firmware, and --kernel, --initrd and --cmdline as they were measured")
 	}
-	src := &source{elsewhere: map[role]bool{roleFirmware: true, roleKernel: true, roleInitrd: true}}
+	src := &source{elsewhere: map[role]bool{roleFirmware: true, roleKernel: true, roleInitrd: true, roleShim: true}}
 	var err error
 	h.Subjects, err = subjectsOf(src, qemu.Files{
-		Firmware: c.String("firmware"), Kernel: c.String("kernel"), Initrd: c.String("initrd"),
+		Firmware: c.String("firmware"), Kernel: c.String("kernel"), Initrd: c.String("initrd"), Shim: c.String("shim"),
 		Append: c.String("cmdline"), HasAppend: c.IsSet("cmdline"),
 	}, c.String("label"))
 	if err != nil {

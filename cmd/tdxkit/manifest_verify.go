@@ -195,6 +195,7 @@ func manifestRebuildCommand(t *terminal) *cli.Command {
 			&cli.StringFlag{Name: "firmware", Usage: "firmware `FILE` that you built"},
 			&cli.StringFlag{Name: "kernel", Usage: "kernel `FILE` that you built"},
 			&cli.StringFlag{Name: "initrd", Usage: "initrd `FILE` that you built"},
+			&cli.StringFlag{Name: "shim", Usage: "shim `FILE` that you built"},
 			&cli.StringFlag{Name: "label", Usage: "`WORD` that the manifest adds to the inputs' names"},
 			&cli.StringFlag{Name: "issued-at", Usage: "`TIME` of the build, 2006-01-02T15:04:05Z; without it that of SOURCE_DATE_EPOCH, else now"},
 		}, keyFlags(), outFlags()),
@@ -214,8 +215,8 @@ func attestRebuild(c *cli.Context, t *terminal) error {
 	if b.BuiltAt, err = issueTime(c); err != nil {
 		return err
 	}
-	src := &source{elsewhere: map[role]bool{roleFirmware: true, roleKernel: true, roleInitrd: true}}
-	files := qemu.Files{Firmware: c.String("firmware"), Kernel: c.String("kernel"), Initrd: c.String("initrd")}
+	src := &source{elsewhere: map[role]bool{roleFirmware: true, roleKernel: true, roleInitrd: true, roleShim: true}}
+	files := qemu.Files{Firmware: c.String("firmware"), Kernel: c.String("kernel"), Initrd: c.String("initrd"), Shim: c.String("shim")}
 	if b.Subjects, err = subjectsOf(src, files, c.String("label")); err != nil {
 		return err
 	}

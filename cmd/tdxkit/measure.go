@@ -47,6 +47,7 @@ func sourceFlags() []cli.Flag {
 		&cli.StringFlag{Name: "firmware", Usage: "firmware image `FILE`, in place of -bios"},
 		&cli.StringFlag{Name: "kernel", Usage: "kernel `FILE`, in place of -kernel"},
 		&cli.StringFlag{Name: "initrd", Usage: "initrd `FILE`, in place of -initrd"},
+		&cli.StringFlag{Name: "shim", Usage: "shim `FILE` that starts the kernel, in place of -shim"},
 		&cli.StringFlag{Name: "cmdline", Usage: "kernel command line `TEXT`, in place of -append"},
 		&cli.StringFlag{Name: "cpus", Usage: "vCPU counts `LIST`, \"4\" or \"1-64,128\""},
 		&cli.StringFlag{Name: "memory", Usage: "memory sizes `LIST`, \"8GiB\" or \"2GiB,4GiB..64GiB\" (a range doubles)"},

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 //	private FILE           a file that its owner alone can read
 //	firstlines N A B       compare the first lines of two files
 //
-// and the variables FD (OVMF 2025.02), FD2026 (OVMF 2026.08), KERNEL (Linux 6.12), INITRD, QUOTES and LOGS (folders of real
+// and the variables FD (OVMF 2025.02), FD2026 (OVMF 2026.08), FDSB (OVMF for TDX 2026.08 with Secure Boot on), SHIM (16.1), KERNEL (Linux 6.12), INITRD, QUOTES and LOGS (folders of real
 // quotes and event logs) and COMPOSE (the app-compose.json of near-mpc).
 func TestScripts(t *testing.T) {
 	dir := t.TempDir()
@@ -40,10 +40,12 @@ func TestScripts(t *testing.T) {
 		files[env] = filepath.Join(dir, name)
 		write(t, files[env], fixtures.Kernel(t, name))
 	}
-	for env, name := range map[string]string{"FD": "ovmf-2025.02", "FD2026": "ovmf-2026.08"} {
+	for env, name := range map[string]string{"FD": "ovmf-2025.02", "FD2026": "ovmf-2026.08", "FDSB": "inteltdx-2026.08"} {
 		files[env] = filepath.Join(dir, name+".fd")
 		write(t, files[env], fixtures.Firmware(t, name))
 	}
+	files["SHIM"] = filepath.Join(dir, "shimx64.efi")
+	write(t, files["SHIM"], fixtures.File(t, "kernel", "shimx64-16.1.efi.zst"))
 	files["QUOTES"] = filepath.Join(fixtures.Dir(), "quotes")
 	files["LOGS"] = filepath.Join(dir, "logs")
 	ccel := filepath.Join(files["LOGS"], "gcp-cos113.bin")

@@ -41,7 +41,7 @@ type shape struct {
 // partFlags give or override parts of a command line, in the order in which they are appended to it.
 var partFlags = []struct{ flag, option string }{
 	{"machine", "-machine"}, {"cpu-model", "-cpu"}, {"device", "-device"},
-	{"firmware", "-bios"}, {"kernel", "-kernel"}, {"initrd", "-initrd"}, {"cmdline", "-append"},
+	{"firmware", "-bios"}, {"kernel", "-kernel"}, {"initrd", "-initrd"}, {"shim", "-shim"}, {"cmdline", "-append"},
 }
 
 // openSource finds out what the flags and arguments say of the shape.
@@ -295,7 +295,7 @@ func vmConfigSource(c *cli.Context, m *dstack.Metadata) (*source, error) {
 // override appends what the part flags say.
 func (s *source) override(c *cli.Context) *source {
 	base := s.command
-	s.elsewhere = map[role]bool{roleFirmware: c.IsSet("firmware"), roleKernel: c.IsSet("kernel"), roleInitrd: c.IsSet("initrd")}
+	s.elsewhere = map[role]bool{roleFirmware: c.IsSet("firmware"), roleKernel: c.IsSet("kernel"), roleInitrd: c.IsSet("initrd"), roleShim: c.IsSet("shim")}
 	parts := partArguments(c)
 	s.command = func(sh shape) ([]string, error) {
 		args, err := base(sh)

@@ -19,6 +19,7 @@ var policy = map[string][]string{
 	"ovmf":         {"internal/bin", "internal/decompress", "internal/lzma", "efi"},
 	"tdvf":         {"internal/bin", "efi", "ovmf"},
 	"kernel":       {"internal/bin", "internal/decompress", "github.com/saferwall/pe", "github.com/u-root/u-root"},
+	"kernel/shim":  {"internal/bin", "efi", "kernel"},
 	"acpi/aml":     {"internal/bin"},
 	"quote":        {"internal/bin", "internal/strictjson"},
 
@@ -36,7 +37,7 @@ var policy = map[string][]string{
 
 	// 3: composes
 	"mr/predict": {
-		"internal/bin", "efi", "eventlog", "ovmf", "tdvf", "kernel",
+		"internal/bin", "efi", "eventlog", "ovmf", "tdvf", "kernel", "kernel/shim",
 		"mr", "qemu", "ovmf/pcibus", "ovmf/secureboot", "acpi", "smbios",
 	},
 

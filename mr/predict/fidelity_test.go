@@ -11,6 +11,7 @@ import (
 
 	"github.com/tdxkit/tdxkit/fixtures"
 	"github.com/tdxkit/tdxkit/kernel"
+	"github.com/tdxkit/tdxkit/kernel/shim"
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/qemu"
 )
@@ -43,8 +44,6 @@ func (v *vector) outOfScope() string {
 	switch {
 	case v.config.Kernel == "":
 		return "boot from disk"
-	case v.config.Shim != "":
-		return "boot through shim"
 	}
 	return ""
 }
@@ -83,7 +82,13 @@ func (v *vector) image(t *testing.T, f *Firmware) *Image {
 		}
 		i = initrdOnce[name]
 	}
-	return NewImage(f, k, i)
+	img := NewImage(f, k, i)
+	if v.config.Shim != "" {
+		if img.Shim, err = shim.Parse(fixtures.File(t, "kernel", "shimx64-16.1.efi.zst")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return img
 }
 
 // machine reads the vector's command line. Vectors that hide etc/boot/kernel stand for a QEMU without it.
@@ -206,7 +211,9 @@ func (v *vector) compareEvent(t *testing.T, i int, got mr.Event) {
 }
 
 // hostMade tells the events whose data holds addresses that the firmware chooses at run time.
-func hostMade(e mr.Event) bool { return e.Rule == "rtmr1.kernel" || e.Rule == "rtmr0.smbios" }
+func hostMade(e mr.Event) bool {
+	return slices.Contains([]mr.RuleID{"rtmr1.kernel", "rtmr1.shim", "rtmr1.shim-kernel", "rtmr0.smbios"}, e.Rule)
+}
 
 // anyKernel is a kernel for tests that do not look at what it measures.
 func anyKernel(t testing.TB) *kernel.Image {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tdxkit/tdxkit/efi"
 	"github.com/tdxkit/tdxkit/kernel"
+	"github.com/tdxkit/tdxkit/kernel/shim"
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/ovmf"
 	"github.com/tdxkit/tdxkit/smbios"
@@ -17,6 +18,7 @@ type Image struct {
 	Firmware *Firmware
 	Kernel   *kernel.Image // nil without -kernel
 	Initrd   *Initrd       // nil without -initrd
+	Shim     *shim.Image   // nil without -shim
 
 	stubOnce sync.Once
 	stubs    kernel.StubMeasures

@@ -202,16 +202,22 @@ func kernelImage(p *platform) ([]Measurement, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := Measurement{Measured: mr.Measured{What: "kernel, Authenticode", Digest: digest}}
+	what := "kernel, Authenticode"
 	if len(patches) > 0 {
-		m.What = "kernel with the setup header that QEMU patches, Authenticode"
+		what = "kernel with the setup header that QEMU patches, Authenticode"
 	}
-	for _, s := range k.Spans() {
-		m.Spans = append(m.Spans, mr.Span{Artifact: "kernel", Off: s.Off, Len: s.Len})
+	return one(loaded(k.PE, "kernel", what, digest, efi.DevicePath{efi.VendorMedia(guidKernelFS), efi.FilePath("kernel")})), nil
+}
+
+// loaded is the Measurement of an image that is loaded from a path. Where it is loaded to is logged, not hashed, and not
+// known here.
+func loaded(pe *kernel.PE, artifact, what string, digest mr.Digest, path efi.DevicePath) Measurement {
+	m := Measurement{Measured: mr.Measured{What: what, Digest: digest}}
+	for _, s := range pe.Spans() {
+		m.Spans = append(m.Spans, mr.Span{Artifact: artifact, Off: s.Off, Len: s.Len})
 	}
-	path := efi.DevicePath{efi.VendorMedia(guidKernelFS), efi.FilePath("kernel")}.Append(nil)
-	m.Data = eventlog.AppendImageLoad(nil, 0, uint64(k.Size()), 0, path)
-	return one(m), nil
+	m.Data = eventlog.AppendImageLoad(nil, 0, uint64(pe.Size()), 0, path.Append(nil))
+	return m
 }
 
 func smbiosTable(p *platform) ([]Measurement, error) {
@@ -289,6 +295,15 @@ func stubMeasures(p *platform) Answer {
 }
 
 func loadOptions(p *platform) ([]Measurement, error) {
+	text, err := p.loadOptions()
+	if err != nil || len(text) == 0 {
+		return nil, err
+	}
+	return one(made("LoadOptions", text, eventlog.AppendTaggedEvent(nil, tagLoadOptions, []byte("LOADED_IMAGE::LoadOptions\x00")))), nil
+}
+
+// loadOptions are those that the kernel gets: a shim takes the word kernel in front of them away.
+func (p *platform) loadOptions() ([]byte, error) {
 	order := kernel.NoInitrd
 	if p.Initrd != nil {
 		switch p.profile.InitrdFirst {
@@ -300,11 +315,7 @@ func loadOptions(p *platform) ([]Measurement, error) {
 			return nil, unknown("where the firmware adds initrd= to the command line is not known: %s", p.profile.ask())
 		}
 	}
-	text, err := kernel.LoadOptions(p.machine.Files.Append, order)
-	if err != nil || len(text) == 0 {
-		return nil, err
-	}
-	return one(made("LoadOptions", text, eventlog.AppendTaggedEvent(nil, tagLoadOptions, []byte("LOADED_IMAGE::LoadOptions\x00")))), nil
+	return kernel.LoadOptions(p.machine.Files.Append, order)
 }
 
 func initrd(p *platform) ([]Measurement, error) {

@@ -65,6 +65,9 @@ func Measure(img *Image, m *qemu.Machine, o Options) (*Result, error) {
 	if !m.StartsTD {
 		r.Notes = append(r.Notes, "the command line has no confidential-guest-support and starts no TD: the registers are those of a TD of its shape")
 	}
+	if profile.Measures == Yes && shimmed(p) == Yes && p.Shim != nil && p.Shim.Release != "" {
+		r.Notes = append(r.Notes, "the shim says that it is release "+p.Shim.Release+", and is taken to measure as that does: a vendor's changes to it do not show")
+	}
 	if o.wants(mr.MRTD) {
 		r.Values[mr.MRTD] = img.Firmware.MRTD(pageOrder(m, o))
 	}

@@ -85,7 +85,7 @@ func TestRulesAreRun(t *testing.T) {
 			run[e.Rule] = true
 		}
 	}
-	for _, e := range secureBootEvents(t) {
+	for _, e := range append(secureBootEvents(t), shimEvents(t)...) {
 		run[e.Rule] = true
 	}
 	// No build of these releases is at hand; docs/LIMITATIONS.md says so.
@@ -202,7 +202,7 @@ func TestProfile(t *testing.T) {
 	both := func(p Profile) *Profile { return &p }
 	p0 := Profile{Measures: Yes, IntelTdx: No, BootVariablesInRTMR1: No, SeparatorInRTMR1: Yes, ACPI: Yes, FwCfg: Yes, SMBIOS: Yes,
 		NamedBlobs: Yes, InitrdFirst: Yes, BootManagerMenu: Yes, FirmwareSetup: Yes, UiApp: Yes, SecureBoot: No, PKEnrolled: No,
-		FiveLevel: No, ECAMBase: 0xe0000000}
+		AllImageHashes: Yes, FiveLevel: No, ECAMBase: 0xe0000000}
 	older := p0
 	older.FwCfg, older.SMBIOS, older.InitrdFirst, older.BootManagerMenu, older.FirmwareSetup = No, No, No, No, No
 	tdx := p0

@@ -47,6 +47,7 @@ type Profile struct {
 	UiApp                Answer // UiApp is a boot option
 	SecureBoot           Answer // built with Secure Boot
 	PKEnrolled           Answer // the variable store has a platform key
+	AllImageHashes       Answer // an image that is not signed is looked for by SHA-384 and SHA-512, too
 	FiveLevel            Answer // page tables of five levels where the processor has them
 	Other                string // a module that measures beside edk2's own; empty without
 
@@ -88,6 +89,8 @@ var edk2Changes = []EDK2Change{
 		func(f *ovmf.Facts) ovmf.Fact { return f.NamedBlobs }, func(p *Profile) *Answer { return &p.NamedBlobs }},
 	{"separator.rtmr1", 202411, "release", "efaf8931bb, OvmfPkg/Tcg/TdTcg2Dxe", nil,
 		func(p *Profile) *Answer { return &p.SeparatorInRTMR1 }},
+	{"secure-boot.unsigned-hashes", 202311, "release", "bbf1822295, SecurityPkg/Library/DxeImageVerificationLib",
+		nil, func(p *Profile) *Answer { return &p.AllImageHashes }},
 	{"pci.window-46-bits", 202308, "release", "OvmfPkg/Library/PlatformInitLib/MemDetect.c", nil, nil},
 	{"pci.ecam-0xe0000000", 202305, "release", "OvmfPkg, PcdPciExpressBaseAddress", nil, nil},
 	{"rtmr0.acpi", 202302, "string in QemuFwCfgAcpiPlatform", "935343cf16, OvmfPkg/AcpiPlatformDxe",

@@ -15,11 +15,11 @@ import (
 // secureBootOn says whether the firmware starts only images that its variable store allows.
 func secureBootOn(p *platform) Answer { return and(p.profile.SecureBoot, p.profile.PKEnrolled) }
 
-// notStarted says why the firmware does not start the kernel, or why that is not known. What it starts instead is not
+// notStarted says why the kernel does not start, or why it is not known whether it does. What is started instead is not
 // predicted.
 func notStarted(p *platform) (string, error) {
-	if p.profile.Measures != Yes || p.Kernel == nil {
-		return "", nil
+	if p.profile.Measures != Yes || p.Kernel == nil || shimmed(p) == Unknown || shimmed(p) == Yes && p.Shim == nil {
+		return "", nil // other blockers say why
 	}
 	switch secureBootOn(p) {
 	case No:
@@ -32,11 +32,15 @@ func notStarted(p *platform) (string, error) {
 	switch {
 	case errors.As(err, &u):
 		return u.Reason, nil
-	case err != nil || verdict.Refusal == "":
+	case err != nil:
 		return "", err
+	case verdict.Refusal == "" && shimmed(p) == Yes:
+		return shimKernelRefused(p), nil
+	case verdict.Refusal == "":
+		return "", nil
 	}
-	why := "Secure Boot is on, and the firmware does not start the kernel: " + verdict.Refusal
-	if p.profile.between.since(202511) != Yes { // 5a6a9f7955, OvmfPkg/Library/X86QemuLoadImageLib
+	why := "Secure Boot is on, and the firmware does not start the " + verdict.image + ": " + verdict.Refusal
+	if shimmed(p) == No && p.profile.between.since(202511) != Yes { // 5a6a9f7955, OvmfPkg/Library/X86QemuLoadImageLib
 		why += " (edk2 before 202511 falls back to its legacy loader, which is not predicted)"
 	}
 	return why, nil
@@ -49,11 +53,11 @@ func authorities(p *platform) ([]Measurement, error) {
 		return nil, err
 	}
 	if verdict.Refusal != "" {
-		return nil, unknown("the firmware does not start the kernel: %s", verdict.Refusal)
+		return nil, unknown("the firmware does not start the %s: %s", verdict.image, verdict.Refusal)
 	}
 	var out []Measurement
 	for _, e := range verdict.Authorities {
-		out = append(out, literal("entry of db that allows the kernel", authority(e).Append(nil)))
+		out = append(out, literal("entry of db that allows the "+verdict.image, authority(e).Append(nil)))
 	}
 	return out, nil
 }
@@ -63,28 +67,37 @@ func authority(e efi.Signature) efi.VariableData {
 	return efi.VariableData{GUID: efi.ImageSecurityDatabase, Name: "db", Data: append(e.Owner[:], e.Data...)}
 }
 
-// verdict is Secure Boot's on the kernel as the firmware reads it, worked out once for each form of it.
-func (p *platform) verdict() (*secureboot.Verdict, error) {
-	patches, err := p.kernelPatches()
+// A verdict is Secure Boot's on the image that the firmware starts.
+type verdict struct {
+	*secureboot.Verdict
+	image string // "kernel" or "shim"
+}
+
+// verdict is worked out once for each form of an image.
+func (p *platform) verdict() (*verdict, error) {
+	what, pe, patches, err := p.firmwareStarts()
 	if err != nil {
 		return nil, err
 	}
-	once, _ := p.verdicts.LoadOrStore(fmt.Sprint(patches), sync.OnceValues(func() (*secureboot.Verdict, error) {
+	hashes := p.imageHashes()
+	once, _ := p.verdicts.LoadOrStore(fmt.Sprint(what, hashes, patches), sync.OnceValues(func() (*verdict, error) {
 		d, err := p.Firmware.databases()
 		if err != nil {
 			return nil, err
 		}
-		v, err := d.Judge(secureboot.Image{
-			Digest:       digester(p.Kernel.PE, patches),
-			Certificates: p.Kernel.CertificateTable(), Off: p.Kernel.Certificates.Off,
-		})
+		v, err := d.Judge(secureboot.Image{Digest: digester(pe, patches), Certificates: pe.CertificateTable(), Off: pe.Certificates.Off, Hashes: hashes})
 		var u *secureboot.UnsureError
 		if errors.As(err, &u) {
-			return nil, unknown("whether the firmware starts the kernel with Secure Boot on is not known: %s", u.Reason)
+			return nil, unknown("whether the firmware starts the %s with Secure Boot on is not known: %s", what, u.Reason)
 		}
-		return v, err
+		return &verdict{v, what}, err
 	}))
-	return once.(func() (*secureboot.Verdict, error))()
+	return once.(func() (*verdict, error))()
+}
+
+// imageHashes are those by which the firmware looks for an image that is not signed.
+func (p *platform) imageHashes() secureboot.Hashes {
+	return map[Answer]secureboot.Hashes{Yes: secureboot.AllHashes, No: secureboot.SHA256Alone}[p.profile.AllImageHashes]
 }
 
 // digester returns the digest of an image under patches by any hash.

@@ -121,6 +121,23 @@ func TestSecureBoot(t *testing.T) {
 	}
 }
 
+// TestImageHashes tells the releases that look for an image without a signature by more than SHA-256.
+func TestImageHashes(t *testing.T) {
+	for _, tc := range []struct {
+		between interval
+		want    secureboot.Hashes
+	}{
+		{interval{202311, 0}, secureboot.AllHashes},
+		{interval{202302, 202308}, secureboot.SHA256Alone},
+		{interval{202308, 202311}, secureboot.UnknownHashes},
+	} {
+		p := &platform{profile: &Profile{AllImageHashes: tc.between.since(202311)}}
+		if got := p.imageHashes(); got != tc.want {
+			t.Errorf("%v: %v, want %v", tc.between, got, tc.want)
+		}
+	}
+}
+
 // secureBootEvents are those of a boot with Secure Boot on.
 func secureBootEvents(t *testing.T) []mr.Event {
 	t.Helper()

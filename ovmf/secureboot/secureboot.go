@@ -1,8 +1,8 @@
 // Package secureboot decides, as edk2's firmware does, whether an image may start with Secure Boot on, and on which
 // entries of db that rests, which the firmware measures.
 //
-// It follows edk2-stable202605, SecurityPkg/Library/DxeImageVerificationLib/DxeImageVerificationLib.c, which is the same
-// from 202208 on but for its log messages.
+// It follows edk2-stable202605, SecurityPkg/Library/DxeImageVerificationLib/DxeImageVerificationLib.c, which decides the
+// same from 202208 on but for images that are not signed; see Hashes.
 package secureboot
 
 import (
@@ -36,7 +36,19 @@ type Image struct {
 	// that is not signed.
 	Certificates []byte
 	Off          int64
+	// Hashes are those by which the firmware looks for an image that is not signed.
+	Hashes Hashes
 }
+
+// Hashes say by which hashes a release of edk2 looks for an image that is not signed.
+type Hashes uint8
+
+// The zero value is a release of which it is not known. edk2 bbf1822295.
+const (
+	UnknownHashes Hashes = iota
+	SHA256Alone          // edk2 before 202311
+	AllHashes            // edk2 202311 and later
+)
 
 // A Verdict says whether an image starts.
 type Verdict struct {
@@ -92,10 +104,12 @@ var hashTypes = []hashType{
 	{crypto.SHA256, efi.CertSHA256, efi.CertX509SHA256},
 }
 
-// unsigned judges an image that is not signed: dbx must have none of its digests, db at least one. Each that db has is
-// measured.
+// unsigned judges an image that is not signed, by the hashes that the firmware tries.
 func (d *Databases) unsigned(img Image) (*Verdict, error) {
-	v := &Verdict{Refusal: unsignedNotDB}
+	alone, err := d.byDigest(img, hashTypes[len(hashTypes)-1:])
+	if err != nil || img.Hashes == SHA256Alone {
+		return alone, err
+	}
 	for _, db := range []Database{d.DBX, d.DB} {
 		for _, l := range db {
 			if l.Type == efi.CertSHA1 {
@@ -103,7 +117,20 @@ func (d *Databases) unsigned(img Image) (*Verdict, error) {
 			}
 		}
 	}
-	for _, t := range hashTypes {
+	all, err := d.byDigest(img, hashTypes)
+	if err != nil || img.Hashes == AllHashes {
+		return all, err
+	}
+	if all.Refusal != alone.Refusal || len(all.Authorities) != len(alone.Authorities) {
+		return nil, unsure("db or dbx has digests of the image that only edk2 202311 and later look for")
+	}
+	return all, nil
+}
+
+// byDigest judges an image by its digests: dbx must have none of them, db at least one. Each that db has is measured.
+func (d *Databases) byDigest(img Image, types []hashType) (*Verdict, error) {
+	v := &Verdict{Refusal: unsignedNotDB}
+	for _, t := range types {
 		digest, err := img.Digest(t.hash)
 		if err != nil {
 			return nil, err

@@ -58,6 +58,7 @@ func TestJudge(t *testing.T) {
 		table   []byte
 		db, dbx dbs
 		dbt     dbs
+		hashes  secureboot.Hashes
 		want    [][]byte // data of the entries that are measured
 		refusal string
 		unsure  string
@@ -71,9 +72,12 @@ func TestJudge(t *testing.T) {
 		{name: "by the first of two signatures", table: two, db: dbs{list(x, second.Raw), list(x, root.Raw)}, want: [][]byte{root.Raw}},
 		{name: "dbx has others", table: one, db: dbs{list(x, root.Raw)}, dbx: dbs{list(x, second.Raw), list(hash, of(crypto.SHA512)[:32])}, want: [][]byte{root.Raw}},
 		{name: "unsigned, by digest", db: dbs{list(hash, of(crypto.SHA256))}, want: [][]byte{of(crypto.SHA256)}},
-		{name: "unsigned, by two digests", db: dbs{list(hash, of(crypto.SHA256)), list(efi.CertSHA512, of(crypto.SHA512))}, want: [][]byte{of(crypto.SHA512), of(crypto.SHA256)}},
-		{name: "unsigned, by SHA-384", db: dbs{list(efi.CertSHA384, of(crypto.SHA384))}, want: [][]byte{of(crypto.SHA384)}},
+		{name: "unsigned, by two digests", hashes: secureboot.AllHashes, db: dbs{list(hash, of(crypto.SHA256)), list(efi.CertSHA512, of(crypto.SHA512))}, want: [][]byte{of(crypto.SHA512), of(crypto.SHA256)}},
+		{name: "unsigned, by SHA-384", hashes: secureboot.AllHashes, db: dbs{list(efi.CertSHA384, of(crypto.SHA384))}, want: [][]byte{of(crypto.SHA384)}},
 
+		{name: "unsigned, by SHA-384 before 202311", hashes: secureboot.SHA256Alone, db: dbs{list(efi.CertSHA384, of(crypto.SHA384))}, refusal: "it is not signed"},
+		{name: "unsigned, by two digests before 202311", hashes: secureboot.SHA256Alone, db: dbs{list(hash, of(crypto.SHA256)), list(efi.CertSHA512, of(crypto.SHA512))}, want: [][]byte{of(crypto.SHA256)}},
+		{name: "unsigned, SHA-1 in dbx before 202311", hashes: secureboot.SHA256Alone, db: dbs{list(hash, of(crypto.SHA256))}, dbx: dbs{list(efi.CertSHA1, make([]byte, 20))}, want: [][]byte{of(crypto.SHA256)}},
 		{name: "not in db", table: one, db: dbs{list(x, second.Raw)}, refusal: "no signature of it leads"},
 		{name: "no db", table: one, refusal: "no signature of it leads"},
 		{name: "a digest of another kind", table: one, db: dbs{list(efi.CertX509SHA256, of(crypto.SHA256)), list(efi.CertSHA512, of(crypto.SHA512))}, refusal: "no signature of it leads"},
@@ -87,11 +91,13 @@ func TestJudge(t *testing.T) {
 		{name: "second signer in dbx", table: two, db: dbs{list(x, root.Raw)}, dbx: dbs{list(x, second.Raw)}, refusal: "dbx has its signer"},
 		{name: "unsigned, not in db", db: dbs{list(x, root.Raw)}, refusal: "it is not signed"},
 		{name: "unsigned, in dbx", db: dbs{list(hash, of(crypto.SHA256))}, dbx: dbs{list(hash, of(crypto.SHA256))}, refusal: "its digest is in dbx"},
-		{name: "unsigned, in dbx by SHA-512", db: dbs{list(efi.CertSHA384, of(crypto.SHA384))}, dbx: dbs{list(efi.CertSHA512, of(crypto.SHA512))}, refusal: "its digest is in dbx"},
+		{name: "unsigned, in dbx by SHA-512", hashes: secureboot.AllHashes, db: dbs{list(efi.CertSHA384, of(crypto.SHA384))}, dbx: dbs{list(efi.CertSHA512, of(crypto.SHA512))}, refusal: "its digest is in dbx"},
 		{name: "cut table", table: two[:len(two)-8], db: dbs{list(x, root.Raw)}, refusal: "dwLength"},
 		{name: "a table of other things", table: testsign.Entry(1, []byte("old")), db: dbs{list(x, root.Raw)}, refusal: "no signature of a kind"},
 		{name: "a signature of SHA-224", table: testsign.Table(bytes.Replace(sign(signer), []byte("\x65\x03\x04\x02\x01"), []byte("\x65\x03\x04\x02\x04"), 1)), db: dbs{list(x, root.Raw)}, refusal: "no signature of a kind"},
 
+		{name: "unsigned, by two digests, of some release", db: dbs{list(hash, of(crypto.SHA256)), list(efi.CertSHA512, of(crypto.SHA512))}, unsure: "only edk2 202311"},
+		{name: "unsigned, in dbx by SHA-512, of some release", db: dbs{list(hash, of(crypto.SHA256))}, dbx: dbs{list(efi.CertSHA512, of(crypto.SHA512))}, unsure: "only edk2 202311"},
 		{name: "odd signature", table: odd, db: dbs{list(x, root.Raw)}, unsure: "0 signers"},
 		{name: "odd second signature", table: append(bytes.Clone(one), odd...), db: dbs{list(x, root.Raw)}, unsure: "0 signers"},
 		{name: "SHA-1", table: testsign.Table(sha1), db: dbs{list(x, root.Raw)}, unsure: "SHA-1"},
@@ -103,7 +109,7 @@ func TestJudge(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := secureboot.Databases{DB: tc.db, DBX: tc.dbx, DBT: tc.dbt}
-			v, err := d.Judge(secureboot.Image{Digest: digest, Certificates: tc.table})
+			v, err := d.Judge(secureboot.Image{Digest: digest, Certificates: tc.table, Hashes: tc.hashes})
 			if tc.unsure != "" {
 				var u *secureboot.UnsureError
 				if !errors.As(err, &u) || !strings.Contains(u.Reason, tc.unsure) {
@@ -131,7 +137,7 @@ func TestOwners(t *testing.T) {
 	l := list(efi.CertSHA256, of(crypto.SHA256), of(crypto.SHA256))
 	l.Signatures[1].Owner = other
 	d := secureboot.Databases{DB: secureboot.Database{l, list(efi.CertSHA512, of(crypto.SHA512))}}
-	v, err := d.Judge(secureboot.Image{Digest: digest})
+	v, err := d.Judge(secureboot.Image{Digest: digest, Hashes: secureboot.AllHashes})
 	if err != nil || len(v.Authorities) != 2 || v.Authorities[1].Owner != owner {
 		t.Errorf("%+v, %v; want the digests of SHA-512 and SHA-256, the first owner's", v, err)
 	}

@@ -77,5 +77,9 @@ func quirks() string {
 	for _, c := range predict.EDK2Changes() {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", c.ID, c.Since, c.Told, c.Cite)
 	}
+	b.WriteString("\n## shim\n\nThe releases whose measurements are known, as a shim says of itself; others are refused.\n\n| release | evidence |\n|---|---|\n")
+	for _, r := range predict.ShimReleases() {
+		fmt.Fprintf(&b, "| %s | %s |\n", r.Release, r.Seen)
+	}
 	return b.String()
 }
