@@ -22,6 +22,7 @@ type Traits struct {
 	OffPortStopsACPI bool
 
 	HMATAllNodes bool // the HMAT table has nodes without memory too
+	CXLWholeGiB  bool // what cxl=on puts behind memory is at a multiple of 1 GiB without memory hotplug, too
 	IVRSShort    bool // the IVRS table has no block of type 0x11 and no word of extended features
 
 	// Launch and boot.
@@ -131,6 +132,11 @@ var changes = []change{
 		ID: "kernel.no-seed", Since: Version{Major: 8, Minor: 2},
 		Cite: "hw/i386/x86.c, x86_load_linux: 7.2 and 8.2.2",
 		Old:  func(t *Traits) { t.KernelRandomSeed = true },
+	},
+	{
+		ID: "memory.cxl", Since: Version{Major: 8, Minor: 2},
+		Cite: "hw/i386/pc.c, pc_get_cxl_range_start: 7.2.22 and 10.2.2; the change is 20231011105335.42296-1-anisinha@redhat.com",
+		Old:  func(t *Traits) { t.CXLWholeGiB = true },
 	},
 	{
 		ID: "acpi.madt-revision", Since: Version{Major: 8, Minor: 2},

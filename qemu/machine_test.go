@@ -41,6 +41,24 @@ func TestTopology(t *testing.T) {
 	}
 }
 
+// TestCXLBehindMemory: the hole of a machine with cxl=on starts at least 1 MiB behind memory, in older releases rounded up
+// before that. The oracle found it in 7.2.22 (seed 2, shape 117).
+func TestCXLBehindMemory(t *testing.T) {
+	const gib = 1 << 30
+	for _, tc := range []struct {
+		release, line string
+		hole          uint64
+	}{
+		{"7.2.22", "-M q35 -m 2818M", 5 * gib}, {"7.2.22", "-M q35,cxl=on -m 2818M", 6 * gib}, {"7.2.22", "-M q35,cxl=on -m 2G", 5 * gib},
+		{"7.2.22", "-M q35,cxl=on -m 2818M,slots=1,maxmem=3842M", 8 * gib},
+		{"10.0.2", "-M q35,cxl=on -m 2818M", 5 * gib}, {"10.2.2", "-M q35,cxl=on -m 2818M", 5 * gib}, {"10.2.2", "-M q35,cxl=on -m 3G", 6 * gib},
+	} {
+		if got := parseLine(t, tc.release, tc.line).Hole64Start(); got != tc.hole {
+			t.Errorf("%s %s: the hole starts at %#x, want %#x", tc.release, tc.line, got, tc.hole)
+		}
+	}
+}
+
 func TestMemory(t *testing.T) {
 	const mib, gib = 1 << 20, 1 << 30
 	for _, tc := range []struct {

@@ -161,12 +161,16 @@ func (m *Machine) hole64Start(highBase uint64) uint64 {
 	return roundGiB(m.memoryEnd(highBase) + m.cxlRegisters())
 }
 
-// memoryEnd returns the end of RAM or of the hotplug area.
+// memoryEnd returns the end of RAM or of the hotplug area, which is where cxl=on puts its own.
 func (m *Machine) memoryEnd(highBase uint64) uint64 {
 	if base, size := m.deviceMemory(highBase); size != 0 {
 		return base + size
 	}
-	return highBase + m.HighRAM()
+	end := highBase + m.HighRAM()
+	if m.CXL && m.Traits.CXLWholeGiB {
+		end = roundGiB(end)
+	}
+	return end
 }
 
 // CXLRegisters returns the range of the registers of CXL host bridges, and whether there is one.
