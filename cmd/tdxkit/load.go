@@ -159,7 +159,7 @@ func (l *loader) loadFirmware(out *loaded) error {
 	if err != nil {
 		return err
 	}
-	f, err := predict.NewFirmware(data)
+	f, err := predict.NewFirmwareIn(data, makeLarge)
 	if err != nil {
 		return inFile(p.path, p.role, err)
 	}
