@@ -169,6 +169,7 @@ func (l *loader) loadFirmware(out *loaded) error {
 		l.queue.add(p.size, func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
 	}
 	predict.DecodeFirmware(f, l.options)
+	l.start(0, predict.TableHashes(out.image, l.machine, l.options))
 	return l.check(p, data)
 }
 
