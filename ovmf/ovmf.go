@@ -23,6 +23,11 @@ type Image struct {
 // Parse reads the volumes that lie in the flash, up to their compressed sections. Those are decompressed, once, by the
 // first call of a method that looks inside.
 func Parse(data []byte) (*Image, error) {
+	return ParseIn(data, nil)
+}
+
+// ParseIn is Parse, with memory called for the bytes of each section that is decompressed. A nil memory is make.
+func ParseIn(data []byte, memory func(size int) []byte) (*Image, error) {
 	if len(data) > bin.MaxFirmware {
 		return nil, &bin.FormatError{Format: "flash image", Field: "size", Err: bin.ErrUnsupported,
 			Msg: fmt.Sprintf("is %d bytes, want at most %d", len(data), bin.MaxFirmware)}
@@ -32,7 +37,7 @@ func Parse(data []byte) (*Image, error) {
 		return nil, err
 	}
 	img := &Image{Data: data, Table: table}
-	p := &parser{files: maxFiles, bytes: maxExpanded}
+	p := &parser{files: maxFiles, bytes: maxExpanded, memory: memory}
 	img.flash, err = p.flash(data)
 	if err != nil {
 		return nil, err

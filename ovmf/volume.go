@@ -43,6 +43,8 @@ const (
 type parser struct {
 	files int   // files that may still come
 	bytes int64 // bytes that may still be decompressed
+
+	memory func(size int) []byte // for what is decompressed; nil is make
 }
 
 // flash reads the volumes that lie in a flash image. What is between volumes is skipped.
@@ -335,7 +337,7 @@ func (p *parser) expandSections(f *File, sections []*Section, depth int) ([]*Vol
 	for _, s := range sections {
 		if s.pending {
 			s.pending = false
-			b, err := lzma.Decode(s.Data, p.bytes)
+			b, err := lzma.DecodeIn(s.Data, p.bytes, p.memory)
 			if err != nil {
 				return nil, fmt.Errorf("compressed section of file %s: %w", f.GUID, err)
 			}

@@ -166,7 +166,7 @@ func (l *loader) loadFirmware(out *loaded) error {
 	if err != nil {
 		return err
 	}
-	f, err := predict.NewFirmware(data)
+	f, err := predict.NewFirmwareIn(data, makeLarge)
 	if err != nil {
 		return inFile(p.path, p.role, err)
 	}
@@ -176,6 +176,7 @@ func (l *loader) loadFirmware(out *loaded) error {
 		l.queue.add(p.size, func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
 	}
 	predict.DecodeFirmware(f, l.options)
+	l.start(0, predict.TableHashes(out.image, l.machine, l.options))
 	return l.check(p, data)
 }
 

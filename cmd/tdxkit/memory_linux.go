@@ -2,13 +2,15 @@ package main
 
 import "syscall"
 
-// hugePage is the size of the pages that useHugePages asks for, in bytes.
+// hugePage is the size of the pages that makeLarge asks for, in bytes.
 const hugePage = 2 << 20
 
-// useHugePages asks the kernel for large pages behind b, which is not written to yet: each page costs a fault when it is
-// first written to.
-func useHugePages(b []byte) {
-	if len(b) >= hugePage {
+// makeLarge makes a slice that is going to be written to its end. Memory costs a fault for each page that is written to,
+// so it asks for large pages; a kernel without them takes small ones.
+func makeLarge(size int) []byte {
+	b := make([]byte, size)
+	if size >= hugePage {
 		_ = syscall.Madvise(b, syscall.MADV_HUGEPAGE)
 	}
+	return b
 }

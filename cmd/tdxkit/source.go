@@ -434,8 +434,7 @@ func readOpen(f *os.File, path string, r role, limit int64) ([]byte, error) {
 	case info.Mode().IsRegular() && info.Size() > limit:
 		return nil, &inputError{msg: fmt.Sprintf("%s: has %d bytes, at most %d are read as a %s", path, info.Size(), limit, r)}
 	case info.Mode().IsRegular():
-		data := make([]byte, info.Size())
-		useHugePages(data)
+		data := makeLarge(int(info.Size()))
 		if _, err := io.ReadFull(f, data); err != nil {
 			return nil, inFile(path, r, err)
 		}

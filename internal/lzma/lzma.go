@@ -70,6 +70,12 @@ func initialise(p []prob) {
 // Decode decompresses a stream whose header says its size, which must be at most limit bytes. What follows the stream
 // is not looked at. Errors are bin.FormatErrors with offsets in data.
 func Decode(data []byte, limit int64) ([]byte, error) {
+	return DecodeIn(data, limit, nil)
+}
+
+// DecodeIn is Decode into what memory returns for the stream's size in bytes, which is asked once the header has been
+// checked. A nil memory is make.
+func DecodeIn(data []byte, limit int64, memory func(size int) []byte) ([]byte, error) {
 	c := bin.NewCursor(format, data, 0)
 	props := c.U8("properties")
 	c.U32("dictionary size")
@@ -90,10 +96,13 @@ func Decode(data []byte, limit int64) ([]byte, error) {
 	if c.Err() != nil {
 		return nil, c.Err()
 	}
+	if memory == nil {
+		memory = func(size int) []byte { return make([]byte, size) }
+	}
 	in := make([]byte, len(data)-headerSize+padding)
 	copy(in, data[headerSize:])
 	d := &decoder{
-		in: in, end: len(data) - headerSize, out: make([]byte, size),
+		in: in, end: len(data) - headerSize, out: memory(int(size)),
 		lc: uint(props % 9), lpMask: 1<<(props/9%5) - 1, pbMask: 1<<(props/45) - 1,
 		model: newModel(),
 	}

@@ -39,6 +39,23 @@ func stream(t testing.TB, name string) []byte {
 	return b
 }
 
+// TestDecodeIn holds that the output lies in the memory that is provided, and that none is asked for by a bad header.
+func TestDecodeIn(t *testing.T) {
+	var provided [][]byte
+	memory := func(size int) []byte {
+		provided = append(provided, make([]byte, size))
+		return provided[len(provided)-1]
+	}
+	got, err := lzma.DecodeIn(stream(t, "zeros"), limit, memory)
+	if err != nil || len(provided) != 1 || len(got) != 300000 || &got[0] != &provided[0][0] {
+		t.Errorf("%d bytes, error %v, %d pieces of memory", len(got), err, len(provided))
+	}
+	provided = nil
+	if _, err := lzma.DecodeIn(stream(t, "zeros"), 299999, memory); err == nil || len(provided) != 0 {
+		t.Errorf("over the limit: error %v, %d pieces of memory", err, len(provided))
+	}
+}
+
 func TestDecode(t *testing.T) {
 	text, err := os.ReadFile("../../LICENSE")
 	if err != nil {

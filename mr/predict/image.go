@@ -50,12 +50,18 @@ type Firmware struct {
 
 // NewFirmware parses the firmware's TDVF metadata. Its volumes are parsed when first needed.
 func NewFirmware(data []byte) (*Firmware, error) {
+	return NewFirmwareIn(data, nil)
+}
+
+// NewFirmwareIn is NewFirmware, with memory called for the bytes of each section that is decompressed. A nil memory is
+// make.
+func NewFirmwareIn(data []byte, memory func(size int) []byte) (*Firmware, error) {
 	md, err := tdvf.Parse(data)
 	if err != nil {
 		return nil, err
 	}
 	f := &Firmware{Data: data, Metadata: md}
-	f.image = sync.OnceValues(func() (*ovmf.Image, error) { return ovmf.Parse(data) })
+	f.image = sync.OnceValues(func() (*ovmf.Image, error) { return ovmf.ParseIn(data, memory) })
 	for i, order := range []tdvf.Order{tdvf.SinglePass, tdvf.TwoPass} {
 		f.mrtd[i] = sync.OnceValue(func() mr.Digest { d, _ := tdvf.MRTD(data, md, order); return d })
 	}

@@ -48,3 +48,20 @@ func KernelHashes(img *Image, m *qemu.Machine, o Options) []func() {
 	}
 	return nil
 }
+
+// TableHashes returns what Measure hashes of the tables that m hands to the firmware of img, which decide nothing until
+// its volumes are decoded. The kernel and the initrd of img are not looked at.
+func TableHashes(img *Image, m *qemu.Machine, o Options) []func() {
+	if !o.wants(mr.RTMR0) {
+		return nil
+	}
+	return []func(){func() {
+		profile, err := img.Firmware.Profile(o.EDK2)
+		if err != nil {
+			return
+		}
+		if p := (&platform{Image: img, machine: m, profile: profile}); profile.Measures == Yes && profile.ACPI == Yes {
+			_, _ = acpiBlobs(p)
+		}
+	}}
+}
