@@ -65,18 +65,23 @@ func (r rangeCoder) literal(in []byte, p *literals) (rangeCoder, byte) {
 }
 
 // matched decodes a byte that follows a match. The byte at the match's distance chooses the probabilities as long as
-// their bits agree.
+// their bits agree: offset is 0x100 so long, and 0 after.
 func (r rangeCoder) matched(in []byte, p *literals, match uint32) (rangeCoder, byte) {
+	const mask = uint32(len(p)) - 1
 	rng, code, pos := r.rng, r.code, r.pos
 	symbol, offset := uint32(1), uint32(0x100)
+	match <<= 1
+	bit := match & offset
+	v := uint32(p[offset+bit+symbol])
 	for symbol < 0x100 {
+		q := &p[(offset+bit+symbol)&mask]
+		match <<= 1
+		offset0, offset1 := offset&^bit, bit // what offset is after a 0 bit and after a 1 bit
+		v0 := uint32(p[(offset0+match&offset0+symbol<<1)&mask])
+		v1 := uint32(p[(offset1+match&offset1+symbol<<1+1)&mask])
 		if rng < top {
 			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
 		}
-		match <<= 1
-		bit := match & offset
-		q := &p[(offset+bit+symbol)&(uint32(len(p))-1)]
-		v := uint32(*q)
 		bound := rng >> probBits * v
 		diff := uint64(code) - uint64(bound)
 		zero := uint32(diff >> 32)
@@ -84,8 +89,10 @@ func (r rangeCoder) matched(in []byte, p *literals, match uint32) (rangeCoder, b
 		rng -= bound
 		rng += (bound - rng) & zero
 		*q = prob(int32(v) - (int32(v)+int32(zero)&toward)>>moveBits)
-		symbol = symbol<<1 + 1 + zero
+		v = v1 ^ (v0^v1)&zero
 		offset &= bit ^ zero
+		bit = match & offset
+		symbol = symbol<<1 + 1 + zero
 	}
 	return rangeCoder{rng, code, pos}.normal(in), byte(symbol)
 }
