@@ -17,7 +17,8 @@ const (
 // input that is padded.
 //
 // Trees of bits are decoded without branches on the bits, which are close to random: a mask that is all ones for a 0
-// bit chooses. Single bits, which are not random, take a branch.
+// bit chooses. Single bits, which are not random, take a branch. Where the next probability is one of two, both are
+// loaded before the bit is known, so that the loads wait for nothing.
 type rangeCoder struct {
 	rng, code uint32
 	pos       int // in the input
