@@ -136,7 +136,7 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 	if p := l.parts.initrd; p != nil {
 		out.image.Initrd = &predict.Initrd{Size: p.size}
 		l.queue.add(p.size, func() error {
-			digest, size, err := l.hashInitrd(l.queue.ctx, p)
+			digest, size, err := l.hashInitrd(p)
 			out.image.Initrd.Digest = digest
 			if err == nil && size != p.size {
 				err = &inputError{msg: fmt.Sprintf("%s: gave %d bytes, want the %d bytes that it had", p.path, size, p.size)}
@@ -154,9 +154,9 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 }
 
 // start hashes what has no result of its own.
-func (l *loader) start(size int64, work []func()) {
+func (l *loader) start(work []predict.Work) {
 	for _, w := range work {
-		l.queue.add(size, func() error { w(); return nil })
+		l.queue.add(w.Bytes, func() error { w.Do(); return nil })
 	}
 }
 
@@ -171,12 +171,12 @@ func (l *loader) loadFirmware(out *loaded) error {
 		return inFile(p.path, p.role, err)
 	}
 	out.image.Firmware = f
-	l.start(p.size, predict.FirmwareHashes(f, l.machine, l.options))
+	l.start(predict.FirmwareHashes(f, l.machine, l.options))
 	if l.digest {
 		l.queue.add(p.size, func() error { out.firmwareSHA384 = mr.Sum(data); return nil })
 	}
 	predict.DecodeFirmware(f, l.options)
-	l.start(0, predict.TableHashes(out.image, l.machine, l.options))
+	l.start(predict.TableHashes(out.image, l.machine, l.options))
 	return l.check(p, data)
 }
 
@@ -192,8 +192,8 @@ func (l *loader) loadKernel(out *loaded) error {
 	if p.listed {
 		l.queue.add(p.size, func() error { return l.check(p, data) })
 	}
-	for _, hash := range predict.KernelHashes(out.image, l.machine, l.options) {
-		hash()
+	for _, w := range predict.KernelHashes(out.image, l.machine, l.options) {
+		w.Do()
 	}
 	return nil
 }
@@ -226,8 +226,8 @@ func (l *loader) checkSum(p *part, sum [sha256.Size]byte) error {
 }
 
 // hashInitrd streams the initrd through SHA-384 and, where the image has a list, SHA-256.
-func (l *loader) hashInitrd(ctx context.Context, p *part) (mr.Digest, int64, error) {
-	r := l.t.watch(&contextReader{ctx, p.file}, p.path, p.size)
+func (l *loader) hashInitrd(p *part) (mr.Digest, int64, error) {
+	r := l.t.watch(&queuedReader{p.file, l.queue, p.size}, p.path, p.size)
 	if !p.listed {
 		digest, size, err := kernel.HashInitrd(r)
 		return digest, size, inFile(p.path, p.role, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"runtime"
 	"slices"
 	"sync"
@@ -10,7 +11,7 @@ import (
 )
 
 // A queue runs tasks on all processors, one on each. Of those that wait, the largest is next, so that no long one is
-// left for the end, when all processors but one are idle.
+// left for the end, when all processors but one are idle. One under way gives way to a larger one.
 type queue struct {
 	group   *errgroup.Group
 	ctx     context.Context // done once a task has failed, after which none starts
@@ -23,6 +24,8 @@ type queue struct {
 type task struct {
 	size int64
 	run  func() error
+	// resume is closed when a task that gave way has a processor again; it has been run.
+	resume chan struct{}
 }
 
 func newQueue(ctx context.Context) *queue {
@@ -34,7 +37,7 @@ func newQueue(ctx context.Context) *queue {
 func (q *queue) add(size int64, run func() error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, task{size, run})
+	q.waiting = append(q.waiting, task{size: size, run: run})
 	q.next()
 }
 
@@ -43,17 +46,16 @@ func (q *queue) next() {
 	if q.idle == 0 || len(q.waiting) == 0 || q.ctx.Err() != nil {
 		return
 	}
-	largest := 0
-	for i, t := range q.waiting {
-		if t.size > q.waiting[largest].size {
-			largest = i
-		}
-	}
-	run := q.waiting[largest].run
-	q.waiting = slices.Delete(q.waiting, largest, largest+1)
+	i := q.largest()
+	t := q.waiting[i]
+	q.waiting = slices.Delete(q.waiting, i, i+1)
 	q.idle--
+	if t.resume != nil {
+		close(t.resume)
+		return
+	}
 	q.group.Go(func() error {
-		err := run()
+		err := t.run()
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.idle++
@@ -64,6 +66,38 @@ func (q *queue) next() {
 	})
 }
 
+// largest is the index of the largest task that waits, of which there must be one.
+func (q *queue) largest() int {
+	largest := 0
+	for i, t := range q.waiting {
+		if t.size > q.waiting[largest].size {
+			largest = i
+		}
+	}
+	return largest
+}
+
+// giveWay lets a larger task that waits go first, when it is called by a task that has size left to do. Without one it
+// returns at once. Its error is that of the context.
+func (q *queue) giveWay(size int64) error {
+	q.mu.Lock()
+	if q.ctx.Err() != nil || len(q.waiting) == 0 || q.waiting[q.largest()].size <= size {
+		defer q.mu.Unlock()
+		return q.ctx.Err()
+	}
+	resume := make(chan struct{})
+	q.waiting = append(q.waiting, task{size: size, resume: resume})
+	q.idle++
+	q.next()
+	q.mu.Unlock()
+	select {
+	case <-resume:
+		return nil
+	case <-q.ctx.Done():
+		return q.ctx.Err()
+	}
+}
+
 // wait returns once all tasks have ended, with the error of the first that failed, or of the context. What waited then has
 // not been run.
 func (q *queue) wait() error {
@@ -71,4 +105,21 @@ func (q *queue) wait() error {
 		return err
 	}
 	return context.Cause(q.ctx)
+}
+
+// A queuedReader is what a task reads, with left bytes to come. It gives way to larger tasks, and fails once the queue's
+// context is done.
+type queuedReader struct {
+	io.Reader
+	queue *queue
+	left  int64
+}
+
+func (r *queuedReader) Read(b []byte) (int, error) {
+	if err := r.queue.giveWay(r.left); err != nil {
+		return 0, err
+	}
+	n, err := r.Reader.Read(b)
+	r.left -= int64(n)
+	return n, err
 }

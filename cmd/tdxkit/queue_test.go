@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,6 +67,50 @@ func TestQueueError(t *testing.T) {
 	q.add(1, func() error {
 		q.add(3, func() error { t.Error("a task ran behind one that had failed"); return nil })
 		return broken
+	})
+	if err := q.wait(); !errors.Is(err, broken) {
+		t.Errorf("error %v, want %v", err, broken)
+	}
+}
+
+// TestQueueGivesWay holds that a task that reads lets those go first that are larger than what it has left, and then goes
+// on.
+func TestQueueGivesWay(t *testing.T) {
+	q := newQueue(t.Context())
+	q.idle = 1
+	var got []int64
+	q.add(9, func() error {
+		for _, size := range []int64{4, 7, 2} {
+			q.add(size, func() error { got = append(got, size); return nil })
+		}
+		r := &queuedReader{strings.NewReader("ABCDEFGHI"), q, 9}
+		for b := make([]byte, 3); ; {
+			n, err := r.Read(b)
+			if err != nil {
+				return nil
+			}
+			got = append(got, -int64(n))
+		}
+	})
+	if err := q.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int64{-3, 7, -3, 4, -3, 2}; !slices.Equal(got, want) {
+		t.Errorf("pieces read (negative) and tasks run: %d, want %d", got, want)
+	}
+}
+
+// TestQueueGivesWayToError holds that a task that gave way to one that fails ends with it.
+func TestQueueGivesWayToError(t *testing.T) {
+	broken := errors.New("disk on fire")
+	q := newQueue(t.Context())
+	q.idle = 1
+	q.add(2, func() error {
+		q.add(3, func() error { return broken })
+		if err := q.giveWay(2); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want %v", err, context.Canceled)
+		}
+		return q.giveWay(2)
 	})
 	if err := q.wait(); !errors.Is(err, broken) {
 		t.Errorf("error %v, want %v", err, broken)

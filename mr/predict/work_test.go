@@ -27,7 +27,7 @@ func TestWorkAhead(t *testing.T) {
 			}
 			var all sync.WaitGroup
 			for _, w := range work {
-				all.Go(w)
+				all.Go(w.Do)
 			}
 			all.Wait()
 			tables := len(img.tables.sums)
