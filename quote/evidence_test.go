@@ -27,13 +27,27 @@ func raTLS(t testing.TB, contents map[int][]byte) []byte {
 	var exts []pkix.Extension
 	for n := range 10 {
 		if c, ok := contents[n]; ok {
-			v, err := asn1.Marshal(c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			exts = append(exts, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 62397, 1, n}, Value: v})
+			exts = append(exts, extension(t, n, c))
 		}
 	}
+	return certificate(exts...)
+}
+
+// extension makes an extension of dstack's arc that holds values in DER, one behind the other.
+func extension(t testing.TB, n int, values ...any) pkix.Extension {
+	t.Helper()
+	ext := pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 62397, 1, n}}
+	for _, v := range values {
+		der, err := asn1.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ext.Value = append(ext.Value, der...)
+	}
+	return ext
+}
+
+func certificate(exts ...pkix.Extension) []byte {
 	return testpki.Issue(testpki.CertSpec{CN: "app", Serial: 7, NotBefore: testpki.Now, NotAfter: testpki.Now.AddDate(1, 0, 0),
 		PathLen: -1, Extensions: exts}, testpki.NewKey("app"), nil).DER
 }
@@ -122,6 +136,7 @@ func TestExtract(t *testing.T) {
 		{"tappd TdxQuote", `{"quote":"0x` + h + `","event_log":` + quoted(log) + `,"hash_algorithm":"sha512","prefix":"app-data:"}`, log, "", ""},
 		{"guest agent GetQuote", `{"quote":"` + h + `","event_log":` + quoted(log) + `,"report_data":"1234","vm_config":"{\"a\":1}"}`, log, `{"a":1}`, "1234"},
 		{"empty members", `{"attestation":"","quote":"` + h + `","event_log":"","report_data":"","vm_config":""}`, "", "", ""},
+		{"members that are null", `{"attestation":null,"quote":"` + h + `","event_log":null,"report_data":null,"vm_config":null}`, "", "", ""},
 		{"quote and its attestation", `{"attestation":"` + hex.EncodeToString(attestation(q)) + `","quote":"` + h + `"}`, "", "", ""},
 		{"log as an array", `{"event_log":` + log + `,"quote":"` + h + `"}`, log, "", ""},
 		{"tutorial", `{"quote":"` + b64 + `","measurements":{"mrtd":"00"},"event_log":` + log + `}`, log, "", ""},
@@ -219,6 +234,7 @@ func TestExtractRejects(t *testing.T) {
 	h := hex.EncodeToString(q)
 	other := hex.EncodeToString(fixtures.File(t, "quotes", "phala-tdx_quote.bin"))
 	huge := make([]byte, bin.MaxEvidence+1)
+	extended := func(n int, values ...any) []byte { return certificate(extension(t, n, values...)) }
 	said := attestation(q)
 	said[bytes.LastIndex(said, vec([]byte("app-id")))-1] = 2 << 2
 	for _, tc := range []struct {
@@ -237,6 +253,14 @@ func TestExtractRejects(t *testing.T) {
 		{"hex of something else", "0011223344", bin.ErrUnsupported, ""},
 		{"hex with an odd digit", h[:len(h)-1], bin.ErrUnsupported, ""},
 		{"PEM of something else", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", bin.ErrMalformed, "certificate"},
+		{"PEM without an end", "-----BEGIN CERTIFICATE-----\nAAAA\n", bin.ErrMalformed, "is no PEM certificate"},
+		{"certificate with a log beside an attestation", string(raTLS(t, map[int][]byte{2: []byte("[]"), 8: attestation(q)})), bin.ErrMalformed, "both"},
+		{"certificate with a log alone", string(raTLS(t, map[int][]byte{2: []byte("[]")})), bin.ErrUnsupported, "hold no quote"},
+		{"certificate with an attestation that is none", string(raTLS(t, map[int][]byte{8: []byte("x")})), bin.ErrUnsupported, "is 120"},
+		{"certificate with a quote that is no OCTET STRING", string(extended(1, asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: q})), bin.ErrMalformed, "one OCTET STRING"},
+		{"certificate with bytes behind the quote", string(extended(1, q, 5)), bin.ErrMalformed, "one OCTET STRING"},
+		{"certificate with a log that is no OCTET STRING", string(extended(2, "[]")), bin.ErrMalformed, "62397.1.2 at offset 0x0: is not one OCTET STRING"},
+		{"certificate with an attestation that is no OCTET STRING", string(extended(8, "x")), bin.ErrMalformed, "62397.1.8 at offset 0x0: is not one OCTET STRING"},
 		{"certificate without extensions", string(raTLS(t, nil)), bin.ErrUnsupported, "hold no quote"},
 		{"certificate with both forms", string(raTLS(t, map[int][]byte{1: q, 8: attestation(q)})), bin.ErrMalformed, "both"},
 		{"certificate with another thing for a quote", string(raTLS(t, map[int][]byte{1: []byte("quote")})), bin.ErrUnsupported, "hold no quote"},
@@ -266,6 +290,12 @@ func TestExtractRejects(t *testing.T) {
 		{"parsed quote", `{"quote":{"header":{"version":4},"body":{}}}`, bin.ErrUnsupported, "raw quote"},
 		{"number", `{"quote":4}`, bin.ErrMalformed, "want a string"},
 		{"empty quote", `{"quote":""}`, bin.ErrUnsupported, "no member"},
+		{"member that is another array", `{"quote":[4,0,2,0,-1]}`, bin.ErrMalformed, "0 to 255"},
+		{"member that is hex of something else", `{"quote":"0011223344"}`, bin.ErrUnsupported, "does not decode to a quote"},
+		{"member that is hex of no certificate", `{"quote":"3082223344"}`, bin.ErrMalformed, "certificate"},
+		{"CCEL that is no base64", `{"quote":"` + h + `","cc_eventlog":"?"}`, bin.ErrMalformed, "is not base64"},
+		{"CCEL that is no string", `{"quote":"` + h + `","cc_eventlog":[1]}`, bin.ErrMalformed, "is not base64"},
+		{"report data that is a number", `{"quote":"` + h + `","report_data":12}`, bin.ErrMalformed, "not hex"},
 		{"neither hex nor base64", `{"quote":"?"}`, bin.ErrMalformed, "neither"},
 		{"array with 256", `[4,0,2,0,256]`, bin.ErrMalformed, "0 to 255"},
 		{"array with a string", `[4,0,2,0,"1"]`, bin.ErrMalformed, "0 to 255"},
