@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/tdxkit/tdxkit/dstack"
@@ -47,6 +48,38 @@ func FuzzClaims(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestParseVMClaims(t *testing.T) {
+	hash := strings.Repeat("0a", 32)
+	for _, tc := range []struct{ name, text, hash, document, err string }{
+		{"both", `{"os_image_hash":"` + hash + `","mr_config":"{\"a\":1}","cpu_count":1}`, hash, `{"a":1}`, ""},
+		{"neither", `{}`, "", "", ""},
+		{"null", `{"os_image_hash":null,"mr_config":null}`, "", "", ""},
+		{"empty", `{"os_image_hash":"","mr_config":""}`, "", "", ""},
+		{"as long as can be", `{}` + strings.Repeat(" ", bin.MaxJSON-2), "", "", ""},
+		{"hash of 31 bytes", `{"os_image_hash":"` + hash[2:] + `"}`, "", "", "64 hexadecimal"},
+		{"hash and something else", `{"os_image_hash":"` + hash + `x"}`, "", "", "64 hexadecimal"},
+		{"hash as a number", `{"os_image_hash":1}`, "", "", "os_image_hash"},
+		{"hash twice", `{"os_image_hash":"` + hash + `","os_image_hash":"` + hash + `"}`, "", "", "occurs"},
+		{"hash in other letters", `{"OS_image_hash":"` + hash + `"}`, "", "", "in case only"},
+		{"document in other letters", `{"Mr_config":"{}"}`, "", "", "in case only"},
+		{"document as an object", `{"mr_config":{}}`, "", "", "mr_config"},
+		{"list", `[]`, "", "", "object"},
+		{"too long", `{}` + strings.Repeat(" ", bin.MaxJSON-1), "", "", "at most"},
+	} {
+		c, err := dstack.ParseVMClaims([]byte(tc.text))
+		if tc.err != "" {
+			var fe *bin.FormatError
+			if c != nil || !errors.As(err, &fe) || !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("%s: got %+v, %v, want a FormatError with %q", tc.name, c, err, tc.err)
+			}
+			continue
+		}
+		if err != nil || hex.EncodeToString(c.OSImageHash) != tc.hash || string(c.MRConfig) != tc.document || (c.MRConfig == nil) != (tc.document == "") || (c.OSImageHash == nil) != (tc.hash == "") {
+			t.Errorf("%s: got %+v, %v", tc.name, c, err)
+		}
+	}
 }
 
 // TestFindApplication: what an event of version 1 hashes does not say where its name ends, and so it is found under every

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tdxkit/tdxkit/dstack"
 	"github.com/tdxkit/tdxkit/fixtures"
+	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/internal/keccak"
 	"github.com/tdxkit/tdxkit/mr"
 	"github.com/tdxkit/tdxkit/quote"
@@ -77,9 +78,15 @@ func TestIdentities(t *testing.T) {
 	if got := m.System(nil); got != sha256.Sum256(append(bytes.Clone(all), make([]byte, 32)...)) {
 		t.Errorf("mr_system without a key provider is %x", got)
 	}
-	m.MROWNER[0] = 1
-	if got, want := m.Aggregated(), sha256.Sum256(bytes.Join([][]byte{all, m.Registers[4][:], m.MRCONFIGID[:], m.MROWNER[:], m.MROWNERCONFIG[:]}, nil)); got != want {
-		t.Errorf("mr_aggregated with MROWNER is %x, want %x", got, want)
+	for name, set := range map[string]func(*dstack.Measurement){ // any of the three makes all of them count
+		"MRCONFIGID": func(m *dstack.Measurement) { m.MRCONFIGID[0] = 1 }, "MROWNER": func(m *dstack.Measurement) { m.MROWNER[0] = 1 },
+		"MROWNERCONFIG": func(m *dstack.Measurement) { m.MROWNERCONFIG[0] = 1 },
+	} {
+		m := dstack.Measurement{Registers: m.Registers}
+		set(&m)
+		if got, want := m.Aggregated(), sha256.Sum256(bytes.Join([][]byte{all, m.Registers[4][:], m.MRCONFIGID[:], m.MROWNER[:], m.MROWNERCONFIG[:]}, nil)); got != want {
+			t.Errorf("mr_aggregated with %s is %x, want %x", name, got, want)
+		}
 	}
 
 	m, r = guestOf(t, "dstack-tdx-lite-getquote.json")
@@ -89,11 +96,23 @@ func TestIdentities(t *testing.T) {
 }
 
 // TestCheckConfigIDProvider holds that a document's "none" is not the kind of a provider that has no number, nor its ID the
-// digits before something else.
+// digits before something else; and so without a document.
 func TestCheckConfigIDProvider(t *testing.T) {
-	for _, tc := range []struct{ event, document, part string }{
+	v3 := func(document string) (mr.Digest, []byte) {
+		doc := []byte(`{"compose_hash":"` + hex.EncodeToString(composeHash) + `",` + document + `}`)
+		return dstack.ConfigIDV3(doc), doc
+	}
+	v2 := func(kind dstack.KeyProviderKind, id ...byte) mr.Digest {
+		return dstack.ConfigIDV2([32]byte(composeHash), [20]byte(composeHash), kind, id)
+	}
+	for _, tc := range []struct{ event, document, want string }{ // without a document, version 2 of the kind none and the digits 3059
 		{`{"name":"moon","id":""}`, `"key_provider":"none"`, "no number"},
 		{`{"name":"kms","id":"3059zz"}`, `"key_provider":"kms","key_provider_id":"3059"`, "not hexadecimal"},
+		{`{"name":"kms","id":"3059zz"}`, `"key_provider":"kms"`, "version 3"},
+		{`{"name":"kms","id":"3059zz"}`, `"key_provider":"kms","key_provider_id":""`, "version 3"},
+		{`{"name":"moon","id":"3059"}`, "", "no number"},
+		{`{"name":"none","id":"3059zz"}`, "", "not hexadecimal"},
+		{`{"name":"none","id":"3059"}`, "", "version 2"},
 	} {
 		words := slices.Clone(ordinary)
 		words[slices.Index(words, dstack.KeyProvider)] += "=" + tc.event
@@ -101,9 +120,30 @@ func TestCheckConfigIDProvider(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc := []byte(`{"compose_hash":"` + hex.EncodeToString(composeHash) + `",` + tc.document + `}`)
-		if rule, err := dstack.CheckConfigID(dstack.ConfigIDV3(doc), r, doc); err == nil || !strings.Contains(err.Error(), tc.part) {
-			t.Errorf("%s under %s: got %q, %v, want an error with %q", tc.event, tc.document, rule, err, tc.part)
+		id, doc := v2(dstack.KeysNone, 0x30, 0x59), []byte(nil)
+		if tc.document != "" {
+			id, doc = v3(tc.document)
+		}
+		rule, err := dstack.CheckConfigID(id, r, doc)
+		if err == nil && rule != tc.want || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s under %s: got %q, %v, want %q", tc.event, tc.document, rule, err, tc.want)
+		}
+	}
+}
+
+// TestConfigDocumentWithoutPolicy: a document that pins a policy that the guest did not measure is another guest's.
+func TestConfigDocumentWithoutPolicy(t *testing.T) {
+	r, err := dstack.ParseRuntime(boot(ordinary...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pin, want := range map[string]string{"": "", `,"gpu_policy_hash":"` + strings.Repeat("00", 32) + `"`: "gpu_policy_hash is 0000",
+		`,"init_script_hashes":[]`: "", `,"init_script_hashes":null`: "", `,"app_id":"","gpu_policy_hash":null,"instance_id":""`: "",
+		`,"init_script_hashes":["` + strings.Repeat("00", 32) + `"]`: "pins 1 init scripts"} {
+		doc := []byte(`{"compose_hash":"` + hex.EncodeToString(composeHash) + `","key_provider":"kms"` + pin + `}`)
+		rule, err := dstack.CheckConfigID(dstack.ConfigIDV3(doc), r, doc)
+		if want == "" && (err != nil || rule != "version 3") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("pins%s: %q, %v, want %q", pin, rule, err, want)
 		}
 	}
 }
@@ -173,6 +213,11 @@ func TestCheckConfigID(t *testing.T) {
 		{"no init script allowed", wantV3, doc("init_script_hashes", []string{}), "pins 0 init scripts"},
 		{"init script not hex", wantV3, doc("init_script_hashes", []string{"x"}), "64 hexadecimal"},
 		{"init scripts a string", wantV3, doc("init_script_hashes", "x"), "want an array"},
+		{"init script of 31 bytes", wantV3, doc("init_script_hashes", []string{strings.Repeat("00", 31)}), "64 hexadecimal"},
+		{"init script of 32 bytes and something else", wantV3, doc("init_script_hashes", []string{strings.Repeat("00", 32) + "x"}), "64 hexadecimal"},
+		{"app-id and something else", wantV3, doc("app_id", hex.EncodeToString(r.AppID[:])+"x"), "app_id at offset"},
+		{"provider's ID and something else", wantV3, doc("key_provider_id", "3059x"), "key_provider_id at offset"},
+		{"too long", wantV3, append(slices.Clone(good), strings.Repeat(" ", bin.MaxJSON)...), "at most"},
 		{"version 9", wantV3, doc("version", 9), "want 3"},
 		{"unknown member", wantV3, doc("more", 1), "not a member"},
 		{"app-id of 3 bytes", wantV3, doc("app_id", "112233"), "of 20 bytes"},
@@ -196,7 +241,7 @@ func TestParseAppCompose(t *testing.T) {
 		t.Errorf("got %+v, %v", c, err)
 	}
 	for _, bad := range []string{``, `[]`, `{"name":"a","name":"b"}`, `{"name":"a","Name":"b"}`, `{"docker_compose_file":"a","Docker_Compose_File":"b"}`,
-		`{"Runner":"bash"}`, `{"name":1}`, `{"event_log_version":3}`, strings.Repeat(" ", 5<<20)} {
+		`{"Runner":"bash"}`, `{"name":1}`, `{"event_log_version":3}`, `{}` + strings.Repeat(" ", bin.MaxJSON-1)} {
 		if c, err := dstack.ParseAppCompose([]byte(bad)); err == nil {
 			t.Errorf("%.60s: got %+v, want an error", bad, c)
 		}

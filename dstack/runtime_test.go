@@ -14,6 +14,7 @@ import (
 	"github.com/tdxkit/tdxkit/dstack"
 	"github.com/tdxkit/tdxkit/eventlog"
 	"github.com/tdxkit/tdxkit/fixtures"
+	"github.com/tdxkit/tdxkit/internal/keccak"
 	"github.com/tdxkit/tdxkit/mr"
 )
 
@@ -226,6 +227,8 @@ func TestApplicationReadings(t *testing.T) {
 	}
 }
 
+func sumOf[T [32]byte | [48]byte | [64]byte](d T) string { return fmt.Sprintf("%x", d) }
+
 func TestBinding(t *testing.T) {
 	// from the tests of Dstack-TEE/dstack's attestation.rs, computed there and here alike
 	content := []byte("test content")
@@ -233,7 +236,14 @@ func TestBinding(t *testing.T) {
 		"sha256:app-data": hexSum("sha256", "app-data:test content"),
 		"sha512":          hexSum("sha512", "app-data:test content"),
 		"sha384:x:y":      hexSum("sha384", "x:y:test content"),
-		"padded":          hex.EncodeToString(content),
+		// with Python's hashlib
+		"sha3-256":    "bb98d4376d590cb17968d89250ac8f3d6241c9267d74995121a60766d0a6c665",
+		"sha3-384":    "9a1bc92ced9fae72a75d0b446894269c15d47c270829e7375f107d920e2e20fc2bba3ae0a514721e44d185f89bea7e78",
+		"sha3-512":    "dc18076a2308b0373d2417d85f62d041398a8387894bd7a46afe857a5cc951f77726fbcf9019bcc224fa11ee0784c94035ad3669f607dcc704079faf244dc3ba",
+		"keccak256:t": sumOf(keccak.Sum256([]byte("t:test content"))),
+		"keccak384:t": sumOf(keccak.Sum384([]byte("t:test content"))),
+		"keccak512:t": sumOf(keccak.Sum512([]byte("t:test content"))),
+		"padded":      hex.EncodeToString(content),
 	} {
 		b, err := dstack.ParseBinding(s)
 		if err != nil {
@@ -256,11 +266,16 @@ func TestBinding(t *testing.T) {
 			t.Errorf("%s: got %x and %x, %v", h, x, y, err)
 		}
 	}
-	raw, err := dstack.Binding{Hash: "raw"}.ReportData(bytes.Repeat([]byte{9}, 64))
-	if err != nil || raw != [64]byte(bytes.Repeat([]byte{9}, 64)) {
-		t.Errorf("raw: got %x, %v", raw, err)
+	for _, s := range []string{"raw", "padded"} {
+		b, err := dstack.ParseBinding(s)
+		if err != nil || b.String() != s {
+			t.Errorf("%s: read as %v, %v", s, b, err)
+		}
+		if got, err := b.ReportData(bytes.Repeat([]byte{9}, 64)); err != nil || got != [64]byte(bytes.Repeat([]byte{9}, 64)) {
+			t.Errorf("%s: got %x, %v", s, got, err)
+		}
 	}
-	for _, s := range []string{"", "md5", "sha512:", "sha512:\n", "raw:x", "padded:x", "SHA512"} {
+	for _, s := range []string{"", "md5", "sha512:", "sha512:\n", "sha512:a\x7f", "sha512:\x1f", "raw:x", "padded:x", "SHA512"} {
 		if b, err := dstack.ParseBinding(s); err == nil {
 			t.Errorf("%q: got %v, want an error", s, b)
 		}
@@ -268,7 +283,7 @@ func TestBinding(t *testing.T) {
 	for _, tc := range []struct {
 		b dstack.Binding
 		n int
-	}{{dstack.Binding{}, 65}, {dstack.Binding{Hash: "raw"}, 63}, {dstack.Binding{Hash: "md5"}, 1}} {
+	}{{dstack.Binding{}, 65}, {dstack.Binding{Hash: "raw"}, 63}, {dstack.Binding{Hash: "raw"}, 65}, {dstack.Binding{Hash: "md5"}, 1}} {
 		if _, err := tc.b.ReportData(make([]byte, tc.n)); err == nil {
 			t.Errorf("%v of %d bytes: want an error", tc.b, tc.n)
 		}

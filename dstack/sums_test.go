@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +127,14 @@ func TestReadImage(t *testing.T) {
 	if err := im.Check("other", sha256.Sum256(nil)); !errors.Is(err, ErrUnlisted) {
 		t.Errorf("error %v, want ErrUnlisted", err)
 	}
+	fsys[DigestFile].Data = append(fsys[DigestFile].Data, '\n')
+	if im, err = ReadImage(fsys); err != nil || !im.HasHash {
+		t.Errorf("with a line feed behind the digest: %v, %v", im, err)
+	}
+	delete(fsys, DigestFile)
+	if im, err = ReadImage(fsys); err != nil || !im.HasHash {
+		t.Errorf("without digest.txt: %v, %v", im, err)
+	}
 	delete(fsys, SumsFile)
 	if im, err = ReadImage(fsys); err != nil || im.HasHash || im.Check("bzImage", sha256.Sum256(nil)) != nil {
 		t.Errorf("without a list: %v, %v", im, err)
@@ -142,6 +151,13 @@ func TestReadImageRejects(t *testing.T) {
 		{"metadata.json changed", func(f fstest.MapFS) { f[MetadataFile].Data = []byte(shapes[4].text) }, "metadata.json: SHA-256 digest is"},
 		{"digest.txt differs", func(f fstest.MapFS) { f[DigestFile].Data = []byte(hash) }, "digest.txt says " + hash},
 		{"digest.txt is no digest", func(f fstest.MapFS) { f[DigestFile].Data = []byte("0x" + hash) }, "digest.txt: digest"},
+		{"digest.txt is a digest in capitals", func(f fstest.MapFS) { f[DigestFile].Data = bytes.ToUpper(f[DigestFile].Data) }, "digest.txt: digest"},
+		{"digest.txt is short of two digits", func(f fstest.MapFS) { f[DigestFile].Data = f[DigestFile].Data[2:] }, "digest.txt: digest"},
+		{"digest.txt with two line feeds", func(f fstest.MapFS) { f[DigestFile].Data = append(f[DigestFile].Data, "\n\n"...) }, "digest.txt: digest"},
+		{"digest.txt cannot be read", func(f fstest.MapFS) { f[DigestFile] = &fstest.MapFile{Mode: fs.ModeDir} }, "digest.txt: "},
+		{"list cannot be read", func(f fstest.MapFS) { f[SumsFile] = &fstest.MapFile{Mode: fs.ModeDir} }, "sha256sum.txt: "},
+		{"metadata.json cannot be read", func(f fstest.MapFS) { f[MetadataFile] = &fstest.MapFile{Mode: fs.ModeDir} }, "metadata.json: "},
+		{"metadata.json is malformed", func(f fstest.MapFS) { f[MetadataFile].Data = []byte("{") }, "ends early"},
 		{"list is malformed", func(f fstest.MapFS) { f[SumsFile].Data = []byte("x\n") }, "line 1"},
 		{"kernel not in the list", func(f fstest.MapFS) {
 			f[SumsFile].Data = bytes.ReplaceAll(f[SumsFile].Data, []byte("  bzImage"), []byte("  vmlinuz"))

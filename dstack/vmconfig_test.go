@@ -123,6 +123,20 @@ func TestVMConfigClaims(t *testing.T) {
 	if !strings.Contains(strings.Join(l.Assumed, "\n"), "pic=true") {
 		t.Errorf("assumed %q", l.Assumed)
 	}
+	if got := strings.Join(l.Args, " "); !strings.Contains(got, "readonly=off") {
+		t.Errorf("of an image without shared_ro: %s", got)
+	}
+	// What is assumed of one claim is said where the claim is made, and as it is made.
+	for claim, want := range map[string]string{"": "", `,"pic":false`: "", `,"pic":true`: "no PIC",
+		`,"qemu_single_pass_add_pages":true`: "in two passes: qemu_single_pass_add_pages is true", `,"qemu_single_pass_add_pages":false`: "in one pass: qemu_single_pass_add_pages is false"} {
+		c, err := ParseVMConfig([]byte(`{"cpu_count":1,"memory_size":1048576` + claim + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list := c.Assumed()[1:]; len(list) > 1 || (len(list) == 1) != (want != "") || !strings.Contains(strings.Join(list, ""), want) {
+			t.Errorf("%s: assumed %q, want %q", claim, list, want)
+		}
+	}
 }
 
 func TestParseVMConfigRejects(t *testing.T) {
@@ -144,6 +158,8 @@ func TestParseVMConfigRejects(t *testing.T) {
 		{"host_share_mode", with(`"host_share_mode":"nfs"`), "host_share_mode", bin.ErrUnsupported, "9p, vvfat or vhd"},
 		{"too many GPUs", with(`"num_gpus":32`), "num_gpus", bin.ErrUnsupported, "at most 31"},
 		{"os_image_hash", with(`"os_image_hash":"00"`), "os_image_hash", bin.ErrMalformed, "64 lower-case"},
+		{"os_image_hash in capitals", with(`"os_image_hash":"` + strings.Repeat("0A", 32) + `"`), "os_image_hash", bin.ErrMalformed, "64 lower-case"},
+		{"os_image_hash and something else", with(`"os_image_hash":"` + strings.Repeat("0a", 32) + `x"`), "os_image_hash", bin.ErrMalformed, "64 lower-case"},
 		{"huge pages with GPUs", with(`"hugepages":true,"num_gpus":1`), "hugepages", bin.ErrUnsupported, "NUMA"},
 		{"huge pages with odd memory", `{"cpu_count":1,"memory_size":1048576,"hugepages":true}`, "hugepages", bin.ErrUnsupported, "whole number of GiB"},
 	}, func(b []byte) error { _, err := ParseVMConfig(b); return err })

@@ -1,7 +1,6 @@
 package quote
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"unicode/utf8"
@@ -26,15 +25,15 @@ type attestationEvent struct {
 // in other forms; SCALE: Substrate documentation, "Type encoding".
 func extractAttestation(data []byte) (*Evidence, error) {
 	s := &scale{bin.NewCursor("dstack attestation", data, 0)}
-	if v := s.U8("version"); s.Err() == nil && v != 0 {
+	if v := s.U8("version"); v != 0 {
 		s.Failf(0, "version", bin.ErrUnsupported, "is %d, want 0", v)
 	}
-	if v := s.U8("variant"); s.Err() == nil && v != 0 {
+	if v := s.U8("variant"); v != 0 {
 		s.Failf(1, "variant", bin.ErrUnsupported, "is %d, want 0 (TDX)", v)
 	}
 	at := s.Off()
 	e := &Evidence{Form: "dstack attestation", Quote: s.vector("quote")}
-	if s.Err() == nil && !isQuote(e.Quote) {
+	if !isQuote(e.Quote) {
 		s.Failf(at, "quote", bin.ErrUnsupported, "does not begin as a quote does")
 	}
 	events := s.events()
@@ -77,12 +76,7 @@ func (s *scale) compact(field string) int {
 
 // vector reads a length and as many bytes.
 func (s *scale) vector(field string) []byte {
-	off := s.Off()
-	n := s.compact(field)
-	if s.Err() == nil && n > s.Len() {
-		s.Failf(off, field, bin.ErrTruncated, "is %d bytes, %d are left", n, s.Len())
-	}
-	return s.Bytes(field, n)
+	return s.Bytes(field, s.compact(field))
 }
 
 func (s *scale) text(field string) string {
@@ -130,11 +124,11 @@ func (s *scale) runtimeEvents(events []attestationEvent) {
 		}
 		off := s.Off()
 		name, payload := s.text("runtime event"), s.vector("runtime event payload")
-		if n--; s.Err() == nil && (name != e.Event || !bytes.Equal([]byte(hex.EncodeToString(payload)), []byte(e.Payload))) {
+		if n--; name != e.Event || hex.EncodeToString(payload) != e.Payload {
 			s.Failf(off, "runtime event", bin.ErrMalformed, "is %.40q, the list of events has %.40q or another payload", name, e.Event)
 		}
 	}
-	if s.Err() == nil && n != 0 {
+	if n != 0 {
 		s.Failf(s.Off(), "number of runtime events", bin.ErrMalformed, "differs by %d from the list of events", n)
 	}
 }

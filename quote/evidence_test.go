@@ -5,6 +5,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -26,28 +27,73 @@ func raTLS(t testing.TB, contents map[int][]byte) []byte {
 	var exts []pkix.Extension
 	for n := range 10 {
 		if c, ok := contents[n]; ok {
-			v, err := asn1.Marshal(c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			exts = append(exts, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 62397, 1, n}, Value: v})
+			exts = append(exts, extension(t, n, c))
 		}
 	}
+	return certificate(exts...)
+}
+
+// extension makes an extension of dstack's arc that holds values in DER, one behind the other.
+func extension(t testing.TB, n int, values ...any) pkix.Extension {
+	t.Helper()
+	ext := pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 62397, 1, n}}
+	for _, v := range values {
+		der, err := asn1.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ext.Value = append(ext.Value, der...)
+	}
+	return ext
+}
+
+func certificate(exts ...pkix.Extension) []byte {
 	return testpki.Issue(testpki.CertSpec{CN: "app", Serial: 7, NotBefore: testpki.Now, NotAfter: testpki.Now.AddDate(1, 0, 0),
 		PathLen: -1, Extensions: exts}, testpki.NewKey("app"), nil).DER
 }
 
-// attestation wraps a quote as dstack's binary attestation does, with one event of the firmware and one of the runtime.
-func attestation(q []byte, runtimeName string) []byte {
-	vec := func(b []byte) []byte {
-		n := len(b)<<2 | 1
-		return append([]byte{byte(n), byte(n >> 8)}, b...)
+// vec is a compact length and the bytes, as SCALE writes them.
+func vec(b []byte) []byte {
+	n := len(b)
+	switch {
+	case n < 1<<6:
+		return append([]byte{byte(n << 2)}, b...)
+	case n < 1<<14:
+		return append(binary.LittleEndian.AppendUint16(nil, uint16(n<<2|1)), b...)
 	}
+	return append(binary.LittleEndian.AppendUint32(nil, uint32(n<<2|2)), b...)
+}
+
+// An attested is what a dstack attestation holds, for tests to change.
+type attested struct {
+	version, variant byte
+	quote            []byte
+	names, payloads  []string // of the log's second event, then of the second list
+	more             []byte   // runtime events in the second list alone
+	config           string
+}
+
+// encode writes the attestation, with one event of the firmware and one of the runtime.
+func (a attested) encode() []byte {
 	event := func(imr byte, typ []byte, name, payload string) []byte {
 		return slices.Concat([]byte{imr, 0, 0, 0}, typ, vec(make([]byte, 48)), vec([]byte(name)), vec([]byte(payload)))
 	}
-	return slices.Concat([]byte{0, 0}, vec(q), []byte{2 << 2}, event(0, []byte{10, 0, 0, 0}, "", "ACPI DATA"), event(3, []byte{1, 0, 0, 8}, "app-id", "x"),
-		[]byte{1 << 2}, vec([]byte(runtimeName)), vec([]byte("x")), make([]byte, 64), vec([]byte("{}")))
+	count := byte(1)
+	if a.more != nil {
+		count++
+	}
+	return slices.Concat([]byte{a.version, a.variant}, vec(a.quote), []byte{2 << 2}, event(0, []byte{10, 0, 0, 0}, "", "ACPI DATA"),
+		event(3, []byte{1, 0, 0, 8}, a.names[0], a.payloads[0]), []byte{count << 2}, vec([]byte(a.names[1])), vec([]byte(a.payloads[1])), a.more,
+		make([]byte, 64), vec([]byte(a.config)))
+}
+
+// attestation wraps a quote as dstack's binary attestation does; altered, where it is there, changes it first.
+func attestation(q []byte, altered ...func(*attested)) []byte {
+	a := attested{quote: q, names: []string{"app-id", "app-id"}, payloads: []string{"x", "x"}, config: "{}"}
+	for _, f := range altered {
+		f(&a)
+	}
+	return a.encode()
 }
 
 // attestedLog is the log of attestation.
@@ -76,6 +122,7 @@ func TestExtract(t *testing.T) {
 	pemCert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))
 	zeros := strings.Repeat("0", 128)
 	log := `[{"imr":3,"event":"compose-hash"}]`
+	long := `{"a":"` + strings.Repeat("b", 1<<18) + `"}`
 	for _, tc := range []struct {
 		name, data, log, config, report string
 	}{
@@ -89,10 +136,11 @@ func TestExtract(t *testing.T) {
 		{"tappd TdxQuote", `{"quote":"0x` + h + `","event_log":` + quoted(log) + `,"hash_algorithm":"sha512","prefix":"app-data:"}`, log, "", ""},
 		{"guest agent GetQuote", `{"quote":"` + h + `","event_log":` + quoted(log) + `,"report_data":"1234","vm_config":"{\"a\":1}"}`, log, `{"a":1}`, "1234"},
 		{"empty members", `{"attestation":"","quote":"` + h + `","event_log":"","report_data":"","vm_config":""}`, "", "", ""},
-		{"quote and its attestation", `{"attestation":"` + hex.EncodeToString(attestation(q, "app-id")) + `","quote":"` + h + `"}`, "", "", ""},
+		{"members that are null", `{"attestation":null,"quote":"` + h + `","event_log":null,"report_data":null,"vm_config":null}`, "", "", ""},
+		{"quote and its attestation", `{"attestation":"` + hex.EncodeToString(attestation(q)) + `","quote":"` + h + `"}`, "", "", ""},
 		{"log as an array", `{"event_log":` + log + `,"quote":"` + h + `"}`, log, "", ""},
 		{"tutorial", `{"quote":"` + b64 + `","measurements":{"mrtd":"00"},"event_log":` + log + `}`, log, "", ""},
-		{"guest agent Attest", `{"attestation":"` + hex.EncodeToString(attestation(q, "app-id")) + `"}`, attestedLog, "{}", zeros},
+		{"guest agent Attest", `{"attestation":"` + hex.EncodeToString(attestation(q)) + `"}`, attestedLog, "{}", zeros},
 		{"guest agent Info", `{"app_id":"x","app_cert":` + quoted(pemCert) + `,"tcb_info":"{}"}`, "[]", "", ""},
 		{"Phala verify request", `{"hex":"` + h + `"}`, "", "", ""},
 		{"Phala attestations, older", `{"app_certificates":[{"quote":null},{"quote":"` + h + `"}],"tcb_info":{"event_log":[]}}`, "", "", ""},
@@ -104,8 +152,9 @@ func TestExtract(t *testing.T) {
 		{"the same quote twice", `{"quote":"` + h + `","data":{"quote":"` + b64 + `"}}`, "", "", ""},
 		{"certificate, DER", string(cert), "[]", "", ""},
 		{"certificate, PEM", pemCert, "[]", "", ""},
-		{"certificate with an attestation", string(raTLS(t, map[int][]byte{8: attestation(q, "app-id")})), attestedLog, "{}", zeros},
-		{"dstack attestation", string(attestation(q, "app-id")), attestedLog, "{}", zeros},
+		{"certificate with an attestation", string(raTLS(t, map[int][]byte{8: attestation(q)})), attestedLog, "{}", zeros},
+		{"dstack attestation", string(attestation(q)), attestedLog, "{}", zeros},
+		{"dstack attestation with a long configuration", string(attestation(q, func(a *attested) { a.config = long })), attestedLog, long, zeros},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e, err := quote.Extract([]byte(tc.data))
@@ -185,6 +234,9 @@ func TestExtractRejects(t *testing.T) {
 	h := hex.EncodeToString(q)
 	other := hex.EncodeToString(fixtures.File(t, "quotes", "phala-tdx_quote.bin"))
 	huge := make([]byte, bin.MaxEvidence+1)
+	extended := func(n int, values ...any) []byte { return certificate(extension(t, n, values...)) }
+	said := attestation(q)
+	said[bytes.LastIndex(said, vec([]byte("app-id")))-1] = 2 << 2
 	for _, tc := range []struct {
 		name, data string
 		err        error
@@ -192,19 +244,43 @@ func TestExtractRejects(t *testing.T) {
 	}{
 		{"nothing", " \n", bin.ErrTruncated, "0 bytes"},
 		{"too large", string(huge), bin.ErrUnsupported, "at most"},
+		{"no bytes", "", bin.ErrTruncated, "0 bytes"},
+		{"a zero byte", "\x00", bin.ErrUnsupported, "neither"},
+		{"hex of a byte", "30", bin.ErrUnsupported, "decodes to something"},
+		{"0x alone", "0x", bin.ErrUnsupported, "neither"},
+		{"too few bytes for a quote", "\x04\x00\x02\x00", bin.ErrUnsupported, "neither"},
 		{"text", "hello, this is no quote!", bin.ErrUnsupported, "neither"},
 		{"hex of something else", "0011223344", bin.ErrUnsupported, ""},
 		{"hex with an odd digit", h[:len(h)-1], bin.ErrUnsupported, ""},
 		{"PEM of something else", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", bin.ErrMalformed, "certificate"},
+		{"PEM without an end", "-----BEGIN CERTIFICATE-----\nAAAA\n", bin.ErrMalformed, "is no PEM certificate"},
+		{"certificate with a log beside an attestation", string(raTLS(t, map[int][]byte{2: []byte("[]"), 8: attestation(q)})), bin.ErrMalformed, "both"},
+		{"certificate with a log alone", string(raTLS(t, map[int][]byte{2: []byte("[]")})), bin.ErrUnsupported, "hold no quote"},
+		{"certificate with an attestation that is none", string(raTLS(t, map[int][]byte{8: []byte("x")})), bin.ErrUnsupported, "is 120"},
+		{"certificate with a quote that is no OCTET STRING", string(extended(1, asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: q})), bin.ErrMalformed, "one OCTET STRING"},
+		{"certificate with bytes behind the quote", string(extended(1, q, 5)), bin.ErrMalformed, "one OCTET STRING"},
+		{"certificate with a log that is no OCTET STRING", string(extended(2, "[]")), bin.ErrMalformed, "62397.1.2 at offset 0x0: is not one OCTET STRING"},
+		{"certificate with an attestation that is no OCTET STRING", string(extended(8, "x")), bin.ErrMalformed, "62397.1.8 at offset 0x0: is not one OCTET STRING"},
 		{"certificate without extensions", string(raTLS(t, nil)), bin.ErrUnsupported, "hold no quote"},
-		{"certificate with both forms", string(raTLS(t, map[int][]byte{1: q, 8: attestation(q, "app-id")})), bin.ErrMalformed, "both"},
+		{"certificate with both forms", string(raTLS(t, map[int][]byte{1: q, 8: attestation(q)})), bin.ErrMalformed, "both"},
 		{"certificate with another thing for a quote", string(raTLS(t, map[int][]byte{1: []byte("quote")})), bin.ErrUnsupported, "hold no quote"},
-		{"attestation cut", string(attestation(q, "app-id")[:1000]), bin.ErrTruncated, "quote"},
-		{"attestation cut later", string(attestation(q, "app-id")[:5200]), bin.ErrTruncated, ""},
-		{"attestation with more", string(attestation(q, "app-id")) + "x", bin.ErrMalformed, "trailing"},
-		{"attestation of something else", string(attestation(make([]byte, 600), "app-id")), bin.ErrUnsupported, "does not begin"},
-		{"attestation whose lists differ", string(attestation(q, "app-ID")), bin.ErrMalformed, "runtime event"},
-		{"attestation of another variant", "\x00\x01" + string(attestation(q, "app-id")[2:]), bin.ErrUnsupported, ""},
+		{"attestation cut", string(attestation(q)[:1000]), bin.ErrTruncated, "quote"},
+		{"attestation cut later", string(attestation(q)[:5200]), bin.ErrTruncated, ""},
+		{"attestation with more", string(attestation(q)) + "x", bin.ErrMalformed, "trailing"},
+		{"attestation of something else", string(attestation(make([]byte, 600))), bin.ErrUnsupported, "does not begin"},
+		{"attestation whose lists differ", string(attestation(q, func(a *attested) { a.names[1] = "app-ID" })), bin.ErrMalformed, `is "app-ID"`},
+		{"attestation whose lists differ in payload", string(attestation(q, func(a *attested) { a.payloads[1] = "y" })), bin.ErrMalformed, "another payload"},
+		{"attestation with an event in the second list alone", string(attestation(q, func(a *attested) { a.more = slices.Concat(vec([]byte("app-id")), vec([]byte("y"))) })), bin.ErrMalformed, "differs by 1"},
+		{"attestation whose second list is said to be longer", string(said), bin.ErrMalformed, "differs by 1"},
+		{"attestation with an event's name that is no text", string(attestation(q, func(a *attested) { a.names[0], a.names[1] = "\xff", "\xff" })), bin.ErrMalformed, "UTF-8"},
+		{"attestation with events beyond number", "\x00\x00" + string(vec(q)) + "\x05\x40", bin.ErrUnsupported, "is 4097"},
+		{"attestation with events up to the number, missing", "\x00\x00" + string(vec(q)) + "\x01\x40", bin.ErrTruncated, "imr"},
+		{"attestation with a length of 4 bytes, cut", "\x00\x00\x02\x00", bin.ErrUnsupported, "neither"},
+		{"attestation with a length of 4 bytes, cut below", `{"attestation":"0000020000"}`, bin.ErrTruncated, "quote"},
+		{"attestation with a length beyond 30 bits", "\x00\x00\x03\x00\x00\x00\x40", bin.ErrUnsupported, "big integer"},
+		{"attestation of another variant in a certificate", string(raTLS(t, map[int][]byte{8: attestation(q, func(a *attested) { a.variant = 1 })})), bin.ErrUnsupported, "is 1, want 0 (TDX)"},
+		{"attestation of another version in a certificate", string(raTLS(t, map[int][]byte{8: attestation(q, func(a *attested) { a.version = 1 })})), bin.ErrUnsupported, "version at offset 0x0: is 1"},
+		{"attestation of another variant", string(attestation(q, func(a *attested) { a.variant = 1 })), bin.ErrUnsupported, "neither"},
 		{"JSON of something else", `{"a":1}`, bin.ErrUnsupported, "no member"},
 		{"two different quotes", `{"quote":"` + h + `","hex":"` + other + `"}`, bin.ErrMalformed, "differs from another"},
 		{"quote twice", `{"quote":"` + h + `","quote":"` + other + `"}`, bin.ErrMalformed, "differ in more than case"},
@@ -214,6 +290,12 @@ func TestExtractRejects(t *testing.T) {
 		{"parsed quote", `{"quote":{"header":{"version":4},"body":{}}}`, bin.ErrUnsupported, "raw quote"},
 		{"number", `{"quote":4}`, bin.ErrMalformed, "want a string"},
 		{"empty quote", `{"quote":""}`, bin.ErrUnsupported, "no member"},
+		{"member that is another array", `{"quote":[4,0,2,0,-1]}`, bin.ErrMalformed, "0 to 255"},
+		{"member that is hex of something else", `{"quote":"0011223344"}`, bin.ErrUnsupported, "does not decode to a quote"},
+		{"member that is hex of no certificate", `{"quote":"3082223344"}`, bin.ErrMalformed, "certificate"},
+		{"CCEL that is no base64", `{"quote":"` + h + `","cc_eventlog":"?"}`, bin.ErrMalformed, "is not base64"},
+		{"CCEL that is no string", `{"quote":"` + h + `","cc_eventlog":[1]}`, bin.ErrMalformed, "is not base64"},
+		{"report data that is a number", `{"quote":"` + h + `","report_data":12}`, bin.ErrMalformed, "not hex"},
 		{"neither hex nor base64", `{"quote":"?"}`, bin.ErrMalformed, "neither"},
 		{"array with 256", `[4,0,2,0,256]`, bin.ErrMalformed, "0 to 255"},
 		{"array with a string", `[4,0,2,0,"1"]`, bin.ErrMalformed, "0 to 255"},
@@ -266,7 +348,7 @@ func FuzzContainer(f *testing.F) {
 	f.Add(q)
 	f.Add([]byte(hex.EncodeToString(q)))
 	f.Add([]byte(`{"quote":"` + hex.EncodeToString(q[:700]) + `","event_log":"[]","report_data":"00"}`))
-	f.Add(attestation(q[:700], "app-id"))
+	f.Add(attestation(q[:700]))
 	f.Add(raTLS(f, map[int][]byte{1: q[:700], 2: []byte("[]")}))
 	f.Add([]byte(`[4,0,2,0,129]`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -148,7 +148,7 @@ func byteArray(v *strictjson.Value) ([]byte, error) {
 	b := make([]byte, len(v.Items))
 	for i := range v.Items {
 		n, err := strconv.ParseUint(string(v.Items[i].Raw), 10, 8)
-		if err != nil || v.Items[i].Kind != strictjson.Number {
+		if err != nil { // the text of a string has its quotes
 			return nil, jsonError(&v.Items[i], "array", bin.ErrMalformed, "has an item that is not an integer from 0 to 255")
 		}
 		b[i] = byte(n)
@@ -169,7 +169,7 @@ func (e *Evidence) companions(object *strictjson.Value) error {
 			e.UntrustedEventLog = textOf(v)
 		case "cc_eventlog": // Trustee: the CCEL in base64
 			b, _, ok := decodeText(v.Text)
-			if v.Kind != strictjson.String || !ok {
+			if !ok { // what is no string has no text
 				return jsonError(v, `"cc_eventlog"`, bin.ErrMalformed, "is not base64")
 			}
 			e.UntrustedEventLog = b
@@ -177,7 +177,7 @@ func (e *Evidence) companions(object *strictjson.Value) error {
 			e.UntrustedVMConfig = textOf(v)
 		case "report_data":
 			b, _, ok := decodeText(v.Text)
-			if v.Kind != strictjson.String || !ok {
+			if !ok { // what is no string has no text
 				return jsonError(v, `"report_data"`, bin.ErrMalformed, "is not hex")
 			}
 			e.UntrustedReportData = b

@@ -78,7 +78,7 @@ func (r *recorder) u64(name string) uint64 {
 func (r *recorder) sized(name string) (size int, end int64) {
 	off := r.Off()
 	n := r.u32(name)
-	if r.Err() == nil && int64(n) > int64(r.Len()) {
+	if int64(n) > int64(r.Len()) {
 		r.Failf(off, name, bin.ErrTruncated, "is %d bytes, %d are left", n, r.Len())
 	}
 	if r.Err() != nil {
@@ -89,7 +89,7 @@ func (r *recorder) sized(name string) (size int, end int64) {
 
 // ends fails unless the cursor stands at end, where the length field name said the structure would end.
 func (r *recorder) ends(name string, end int64) {
-	if r.Err() == nil && r.Off() != end {
+	if r.Off() != end {
 		r.Failf(r.Off(), name, bin.ErrMalformed, "says that the structure ends at 0x%x, its fields end at 0x%x", end, r.Off())
 	}
 }
@@ -98,15 +98,15 @@ func (r *recorder) ends(name string, end int64) {
 func (q *Quote) header(r *recorder) {
 	h := &q.Header
 	h.Version = r.u16("version")
-	if v := h.Version; r.Err() == nil && (v < 3 || v > 5) {
+	if v := h.Version; v < 3 || v > 5 {
 		r.Failf(0, "version", bin.ErrUnsupported, "is %d, want 3, 4 or 5", v)
 	}
 	h.AttestationKeyType = r.u16("attestation key type")
-	if t := h.AttestationKeyType; r.Err() == nil && t != AttestationKeyECDSAP256 {
+	if t := h.AttestationKeyType; t != AttestationKeyECDSAP256 {
 		r.Failf(2, "attestation key type", bin.ErrUnsupported, "is %d, want 2 (ECDSA-256 with curve P-256)", t)
 	}
 	h.TEE = TEE(r.u32("TEE type"))
-	if t := h.TEE; r.Err() == nil && t != SGX && (t != TDX || h.Version == 3) {
+	if t := h.TEE; t != SGX && (t != TDX || h.Version == 3) {
 		r.Failf(offTEEType, "TEE type", bin.ErrUnsupported, "is 0x%x in a quote of version %d", uint32(t), h.Version)
 	}
 	h.QESVN = r.u16("QE SVN")
@@ -129,7 +129,6 @@ func (q *Quote) body(r *recorder) {
 		size := r.u32("body size")
 		want, known := map[BodyKind]uint32{EnclaveBody: enclaveLen, TD10Body: td10Len, TD15Body: td15Len, TD15ExBody: td15ExLen}[q.Kind]
 		switch {
-		case r.Err() != nil:
 		case !known:
 			r.Failf(off, "body type", bin.ErrUnsupported, "is %d, want 1 to 4", q.Kind)
 		case size != want:
@@ -138,12 +137,10 @@ func (q *Quote) body(r *recorder) {
 			r.Failf(off, "body type", bin.ErrMalformed, "is %d in a quote of TEE type 0x%x", q.Kind, uint32(q.Header.TEE))
 		}
 	}
-	switch {
-	case r.Err() != nil:
-	case q.Kind == EnclaveBody:
+	if q.Kind == EnclaveBody {
 		e := q.enclaveReport(r)
 		q.Enclave = &e
-	default:
+	} else {
 		q.td(r)
 	}
 }
@@ -267,9 +264,6 @@ func (q *Quote) qeCertification(r *recorder) *QECertification {
 // padding checks that what follows the last field is zero: nothing signs these bytes, so nothing may be said in them.
 // Quotes come in buffers of fixed size, padded.
 func (q *Quote) padding(r *recorder) {
-	if r.Err() != nil {
-		return
-	}
 	start := r.Off()
 	rest := r.Rest()
 	for i, b := range rest {

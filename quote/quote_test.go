@@ -1,6 +1,7 @@
 package quote_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -163,6 +164,12 @@ func TestParseRejects(t *testing.T) {
 		}
 	}
 	cut := func(n int) func([]byte) []byte { return func(b []byte) []byte { return b[:n] } }
+	whole := func(b []byte) []byte { return b }
+	enclave := testpki.Default()
+	enclave.Quote.Kind = quote.EnclaveBody
+	enclave4 := enclave.Build().Quote
+	enclave.Quote.Version = 5
+	enclave5 := enclave.Build().Quote
 	const cert4 = sigLen4 + 4 + 128  // outer certification data
 	const authSize = cert4 + 6 + 448 // QE authentication data size
 	const nested = authSize + 2 + 32 // nested certification data
@@ -187,6 +194,10 @@ func TestParseRejects(t *testing.T) {
 		{"body type of TDX 1.0 with size of 1.5", v5, put16(48, 2), 50, "body size", bin.ErrMalformed},
 		{"body size off by one", v5, put32(50, 649), 50, "body size", bin.ErrMalformed},
 		{"body size huge", v5, put32(50, 0xFFFFFFFF), 50, "body size", bin.ErrMalformed},
+		{"body of a TD in an enclave's quote", v5, put32(4, 0), 48, "body type", bin.ErrMalformed},
+		{"body of an enclave in a TD's quote", enclave5, put32(4, 0x81), 48, "body type", bin.ErrMalformed},
+		{"an enclave's quote of version 4", enclave4, whole, 4, "body type", bin.ErrUnsupported},
+		{"an enclave's quote of version 5", enclave5, whole, 48, "body type", bin.ErrUnsupported},
 		{"signature data length missing", v4, cut(sigLen4 + 3), sigLen4, "signature data length", bin.ErrTruncated},
 		{"signature data length past the end", v4, add32(sigLen4, 1), sigLen4, "signature data length", bin.ErrTruncated},
 		{"signature data length huge", v5, put32(sigLen5, 0xFFFFFFFF), sigLen5, "signature data length", bin.ErrTruncated},
@@ -205,7 +216,8 @@ func TestParseRejects(t *testing.T) {
 		{"trailing byte that is not zero", v4, func(b []byte) []byte { return append(append(b, make([]byte, 69)...), 1) },
 			int64(len(v4)) + 69, "trailing data", bin.ErrMalformed},
 		{"trailing data of a real quote", fixtures.File(t, "quotes", "google-spr-e4.bin"), cut(4974), 4935, "trailing data", bin.ErrMalformed},
-		{"too large", v4, func(b []byte) []byte { return append(b, make([]byte, bin.MaxQuote)...) }, 0, "size", bin.ErrUnsupported},
+		{"as large as can be", v4, func(b []byte) []byte { return append(b, make([]byte, bin.MaxQuote-len(b))...) }, 0, "", nil},
+		{"too large", v4, func(b []byte) []byte { return append(b, make([]byte, bin.MaxQuote-len(b)+1)...) }, 0, "size", bin.ErrUnsupported},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := quote.Parse(tc.alter(append([]byte(nil), tc.data...)))
@@ -306,6 +318,29 @@ func TestCertificationTypes(t *testing.T) {
 		}
 		if q.Certification.Type != typ || len(q.Certification.Data) != size || q.Certification.QE != nil || q.PCKChainPEM() != nil {
 			t.Errorf("type %d: got %d with %d bytes", typ, q.Certification.Type, len(q.Certification.Data))
+		}
+		checkTiling(t, q)
+	}
+}
+
+// TestNestedCertification puts each type of certification data in the place of the PCK chain; one of them alone is a chain.
+func TestNestedCertification(t *testing.T) {
+	d := testpki.Default().Build().Quote
+	const outer = 48 + 584 + 4 + 128        // outer certification data
+	const nested = outer + 6 + 448 + 2 + 32 // nested certification data
+	for typ, size := range map[quote.CertificationType]int{1: 36, 2: 276, 3: 404, 4: 1000, 5: 3000, 7: 100} {
+		b := binary.LittleEndian.AppendUint16(bytes.Clone(d[:nested]), uint16(typ))
+		b = binary.LittleEndian.AppendUint32(b, uint32(size))
+		b = append(b, make([]byte, size)...)
+		binary.LittleEndian.PutUint32(b[outer+2:], uint32(len(b)-outer-6))
+		binary.LittleEndian.PutUint32(b[48+584:], uint32(len(b)-48-584-4))
+		q, err := quote.Parse(b)
+		if err != nil {
+			t.Errorf("type %d: %v", typ, err)
+			continue
+		}
+		if p := q.Certification.QE.Platform; p.Type != typ || len(p.Data) != size || (q.PCKChainPEM() != nil) != (typ == quote.PCKChain) {
+			t.Errorf("type %d: got %d with %d bytes, a chain of %d", typ, p.Type, len(p.Data), len(q.PCKChainPEM()))
 		}
 		checkTiling(t, q)
 	}

@@ -268,7 +268,9 @@ func (v *Verdict) AppendMarkdown(b []byte) []byte {
 	return b
 }
 
-// cell escapes what would be markup in a table of Markdown.
+// cell escapes what would be markup in a table of Markdown. Forges look for mentions and numbers of issues in the text that
+// Markdown leads to, where an escape is gone; a space of no width behind the sign keeps them from it.
+// dependabot/dependabot-core 05c98de, link_and_mention_sanitizer.rb, insert_zero_width_space_in_mention.
 func cell(s string) string {
 	var b strings.Builder
 	for _, r := range clean(s) {
@@ -277,7 +279,11 @@ func cell(s string) string {
 			b.WriteString("&lt;")
 		case r == '&':
 			b.WriteString("&amp;")
-		case strings.ContainsRune("\\`*_[]|>#!", r):
+		case r == '@' || r == '#':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+			b.WriteString("&#8203;")
+		case strings.ContainsRune("\\`*_[]|>!", r):
 			b.WriteByte('\\')
 			b.WriteRune(r)
 		default:

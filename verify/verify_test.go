@@ -8,6 +8,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -277,10 +278,11 @@ func TestDocs(t *testing.T) {
 func TestReports(t *testing.T) {
 	k := newWorld().build(t)
 	good := k.judge()
-	k.x.Variants[0].Name = "<b>|`x`\x1b[31m\n# x https://evil.example www.evil.example"
+	k.x.Variants[0].Name = "<b>|`x`\x1b[31m\n# x https://evil.example www.evil.example @everyone #1 a/b#2 me@evil.example"
 	k.x.Nonce = bytes.Repeat([]byte{1}, 32)
 	k.p.Unsafe = []verify.CheckID{dcap.TDDebug}
 	bad := k.judge()
+	mention := regexp.MustCompile(`@\w|(^|[^&])#\w`) // which "&#8203;" is none of
 	for name, tc := range map[string]struct {
 		v    *verify.Verdict
 		word string
@@ -296,7 +298,7 @@ func TestReports(t *testing.T) {
 			}
 		}
 		md := string(tc.v.AppendMarkdown(nil))
-		if !strings.HasPrefix(md, "## "+tc.word+"\n") || strings.Contains(md, "<b>") || strings.Contains(md, "https://") || strings.Contains(md, "www.") || strings.Contains(md, "\n# ") || strings.Count(md, "\n| ") != len(tc.v.Checks)+1 {
+		if !strings.HasPrefix(md, "## "+tc.word+"\n") || strings.Contains(md, "<b>") || strings.Contains(md, "https://") || strings.Contains(md, "www.") || mention.MatchString(md) || strings.Contains(md, "\n# ") || strings.Count(md, "\n| ") != len(tc.v.Checks)+1 {
 			t.Errorf("%s: Markdown is\n%s", name, md)
 		}
 		var doc struct {

@@ -2,9 +2,11 @@ package dsse
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"io"
 	"strings"
@@ -310,6 +312,45 @@ func TestParseKeyRejects(t *testing.T) {
 	}
 	if _, err := GenerateKey("rsa", &stream{}); err == nil {
 		t.Error("an RSA key is made")
+	}
+}
+
+// TestSmallOrderKey: a signature that needs no private key holds under the points of small order, and so none of them is a
+// key, however it is encoded. The y coordinates are those of RFC 8032's curve as libsodium lists them (crypto_core/ed25519,
+// ge25519_has_small_order), p and p + 1 among them, which are other encodings of 0 and 1.
+func TestSmallOrderKey(t *testing.T) {
+	forged := append([]byte{1}, make([]byte, 63)...) // R is the neutral element, s is 0
+	for _, y := range []string{
+		"0000000000000000000000000000000000000000000000000000000000000000", "0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	} {
+		for _, sign := range []byte{0, 0x80} {
+			key, err := hex.DecodeString(y)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key[31] |= sign
+			held := 0
+			for n := range 64 {
+				if ed25519.Verify(key, []byte{byte(n)}, forged) {
+					held++
+				}
+			}
+			if held == 0 {
+				t.Errorf("%x: the forged signature holds for no message", key)
+			}
+			if k, err := NewPublicKey(ed25519.PublicKey(key)); err == nil || !strings.Contains(err.Error(), "small order") {
+				t.Errorf("%x: got %v, %v", key, k, err)
+			}
+		}
+	}
+	for n := range 64 { // of keys that people have, none is refused
+		newKey(t, string(rune('a'+n)), Ed25519)
+	}
+	if _, err := NewPublicKey(ed25519.PublicKey(make([]byte, 31))); err == nil || !strings.Contains(err.Error(), "not one of Ed25519") {
+		t.Errorf("a key of 31 bytes: %v", err)
 	}
 }
 

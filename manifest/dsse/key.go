@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -52,7 +54,7 @@ func (k *PublicKey) PEM() []byte {
 // Key returns the key of package ed25519 or ecdsa.
 func (k *PublicKey) Key() crypto.PublicKey { return k.key }
 
-// NewPublicKey takes an ed25519.PublicKey, or an *ecdsa.PublicKey on P-256 or P-384.
+// NewPublicKey takes an ed25519.PublicKey, or an *ecdsa.PublicKey on P-256 or P-384. A key of small order is refused.
 func NewPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 	a, err := algorithmOf(key)
 	if err != nil {
@@ -69,9 +71,13 @@ func NewPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 func algorithmOf(key crypto.PublicKey) (Algorithm, error) {
 	switch k := key.(type) {
 	case ed25519.PublicKey:
-		if len(k) == ed25519.PublicKeySize {
-			return Ed25519, nil
+		if len(k) != ed25519.PublicKeySize {
+			break
 		}
+		if smallOrder(k) {
+			return "", errors.New("key is an Ed25519 point of small order, under which anyone can sign")
+		}
+		return Ed25519, nil
 	case *ecdsa.PublicKey:
 		switch k.Curve {
 		case elliptic.P256():
@@ -81,6 +87,26 @@ func algorithmOf(key crypto.PublicKey) (Algorithm, error) {
 		}
 	}
 	return "", errors.New("key is not one of Ed25519, ECDSA P-256 and ECDSA P-384")
+}
+
+// smallOrder reports whether eight times a key's point is the neutral element, in any encoding of the point. Whoever has no
+// private key can sign under such a key, some messages or all, and crypto/ed25519 takes it as RFC 8032 5.1.7 does.
+//
+// On -x² + y² = 1 + dx²y², d = -121665/121666 (RFC 8032, 5.1), the points of order 1 and 2 have y = ±1 and those of order 4
+// y = 0. Those of order 8 lead to y = 0 when doubled, so that x² = -y² and dy⁴ + 2y² - 1 = 0.
+func smallOrder(k ed25519.PublicKey) bool {
+	b := slices.Clone(k)
+	b[len(b)-1] &^= 0x80 // the sign of x
+	slices.Reverse(b)
+	y := new(big.Int).SetBytes(b)
+	p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
+	y2 := new(big.Int).Mul(y, y)
+	product := new(big.Int).Mul(y, new(big.Int).Sub(y2, big.NewInt(1))) // orders 4, 1 and 2
+	order8 := new(big.Int).Mul(y2, y2)
+	order8.Mul(order8, big.NewInt(121665))
+	order8.Sub(order8, y2.Mul(y2, big.NewInt(2*121666)))
+	product.Mul(product, order8.Add(order8, big.NewInt(121666)))
+	return product.Mod(product, p).Sign() == 0
 }
 
 // ParsePublicKey reads a PEM block of type PUBLIC KEY with nothing but white space around it.

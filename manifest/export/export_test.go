@@ -138,6 +138,23 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+// TestCSVFormulas: no text of a manifest is a formula in a spreadsheet, and two texts are two cells.
+func TestCSVFormulas(t *testing.T) {
+	for id, want := range map[string]string{"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(1)": "'@SUM(1)", "'=1+1": "''=1+1", "a=1": "a=1"} {
+		m := statement(t, func(_ *manifest.Header, v []manifest.Variant) {
+			v[1].ID = id
+			v[1].Platform.Machine, v[1].Platform.Devices = id, id
+		})
+		rows, err := csv.NewReader(bytes.NewReader(write(t, "csv", &Input{Manifest: m})[0].Data)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := rows[2]; r[0] != want || r[2] != want || r[3] != want {
+			t.Errorf("%q is written as %q", id, r)
+		}
+	}
+}
+
 func TestAttestedTLS(t *testing.T) {
 	m := statement(t, nil)
 	var list []struct {

@@ -27,13 +27,22 @@ func indented(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// cellText returns a text as a cell that no spreadsheet takes for a formula: where it begins with what formulas begin with,
+// or with an apostrophe, an apostrophe stands before it. OWASP, "CSV Injection".
+func cellText(s string) string {
+	if s != "" && strings.IndexByte("=+-@'\t\r", s[0]) >= 0 {
+		return "'" + s
+	}
+	return s
+}
+
 // csvTable writes a line for each variant.
 func csvTable(in *Input) ([]File, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	w.Write(append([]string{"id", "qemu", "machine", "devices", "cpus", "memory_bytes"}, registerNames[:]...))
 	for _, v := range in.Manifest.All() {
-		row := []string{v.ID, v.Platform.QEMU, v.Platform.Machine, v.Platform.Devices, strconv.Itoa(v.CPUs), strconv.FormatUint(v.Memory, 10)}
+		row := []string{cellText(v.ID), cellText(v.Platform.QEMU), cellText(v.Platform.Machine), cellText(v.Platform.Devices), strconv.Itoa(v.CPUs), strconv.FormatUint(v.Memory, 10)}
 		for _, d := range v.Registers {
 			row = append(row, d.String())
 		}
