@@ -332,7 +332,7 @@ func TestParseTrustRejects(t *testing.T) {
 func TestState(t *testing.T) {
 	trust := mustTrust(t, trustDocument())
 	s := &State{}
-	open := func(serial uint64) error {
+	open := func(serial uint64, changes string) error {
 		h := newHeader()
 		h.Serial = serial
 		o, err := trust.Open(signed(t, mustAppend(t, h, newVariants(1)), "alice", "bob"), OpenOptions{Now: at, State: s})
@@ -347,24 +347,29 @@ func TestState(t *testing.T) {
 		if d := cmp.Diff(s, again); d != "" {
 			t.Error("written and read back:", d)
 		}
-		if want := serial > 7 || len(s.Products) == 0; changed != want && serial != 7 {
-			t.Errorf("serial %d: changed is %v", serial, changed)
+		if changed != (changes != "") {
+			t.Errorf("serial %d: changed is %v, want that %q changes", serial, changed, changes)
 		}
 		return nil
 	}
-	for _, serial := range []uint64{7, 7, 9} {
-		if err := open(serial); err != nil {
+	for _, tc := range []struct {
+		serial  uint64
+		changes string
+	}{{7, "the product"}, {7, ""}, {9, "its serial number"}} {
+		if err := open(tc.serial, tc.changes); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := open(8); err == nil {
+	if err := open(8, ""); err == nil {
 		t.Error("a manifest older than the last one is accepted")
 	}
 	if s.Products[0].Serial != 9 {
 		t.Errorf("the state has serial %d, want 9", s.Products[0].Serial)
 	}
 	for _, bad := range []string{
-		`{}`, `{"schema":"tdxkit.manifest-state/v1","products":[{"name":"b","serial":1,"sha256":"` + strings.Repeat("0", 64) + `"},{"name":"a","serial":1,"sha256":"` + strings.Repeat("0", 64) + `"}]}`,
+		`{}`, `{"schema":"tdxkit.manifest-state/v2","products":[]}`, `{"schema":"tdxkit.manifest-state/v1","products":[]}` + strings.Repeat(" ", maxTrust),
+		`{"schema":"tdxkit.manifest-state/v1","products":[{"name":"a","serial":1,"sha256":"` + strings.Repeat("0", 64) + `"},{"name":"a","serial":2,"sha256":"` + strings.Repeat("0", 64) + `"}]}`,
+		`{"schema":"tdxkit.manifest-state/v1","products":[{"name":"b","serial":1,"sha256":"` + strings.Repeat("0", 64) + `"},{"name":"a","serial":1,"sha256":"` + strings.Repeat("0", 64) + `"}]}`,
 	} {
 		if _, err := ParseState([]byte(bad)); err == nil {
 			t.Errorf("%s is read", bad)

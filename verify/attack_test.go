@@ -204,6 +204,14 @@ var attacks = []attack{
 	{"MRCONFIGID of another application", func(w *world) { w.scenario.Quote.TD.MRCONFIGID = dstack.ConfigIDV1([32]byte{1}) }, nil, verify.TDConfigID},
 	{"MRCONFIGID of an unknown version", func(w *world) { w.scenario.Quote.TD.MRCONFIGID = mr.Digest{9} }, nil, verify.TDConfigID},
 	{"MROWNER", func(w *world) { w.scenario.Quote.TD.MROWNER[47] = 1 }, nil, verify.TDOwner},
+	{"MROWNER of the policy's list for MROWNERCONFIG", func(w *world) { w.scenario.Quote.TD.MROWNER = mr.Digest{1} }, func(_ *testing.T, k *kit) {
+		k.p.MROWNERCONFIG = []mr.Digest{{1}, {}}
+	}, verify.TDOwner},
+	{"MROWNERCONFIG of the policy's list for MROWNER", func(w *world) { w.scenario.Quote.TD.MROWNERCONFIG = mr.Digest{1} }, func(_ *testing.T, k *kit) {
+		k.p.MROWNER = []mr.Digest{{1}, {}}
+	}, verify.TDOwnerConfig},
+	{"no owner where the policy names one", nil, func(_ *testing.T, k *kit) { k.p.MROWNER = []mr.Digest{{1}} }, verify.TDOwner},
+	{"no configuration where the policy names one", nil, func(_ *testing.T, k *kit) { k.p.MROWNERCONFIG = []mr.Digest{{1}} }, verify.TDOwnerConfig},
 	{"MROWNERCONFIG", func(w *world) { w.scenario.Quote.TD.MROWNERCONFIG[0] = 1 }, nil, verify.TDOwnerConfig},
 
 	// Freshness.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tdxkit/tdxkit/dcap"
@@ -307,13 +308,14 @@ func (r reader) masked(name string) Masked {
 			dst  *uint64
 		}{{"mask", &m.Mask}, {"value", &m.Value}} {
 			text := s.String(f.name)
-			n, err := strconv.ParseUint(text, 0, 64)
-			if s.Err() == nil && (err != nil || len(text) < 3 || text[:2] != "0x") {
+			digits, prefixed := strings.CutPrefix(text, "0x")
+			n, err := strconv.ParseUint(digits, 16, 64)
+			if !prefixed || err != nil {
 				s.Failf(f.name, bin.ErrMalformed, "is %.40q, want a number in hexadecimal after 0x", text)
 			}
 			*f.dst = n
 		}
-		if s.Err() == nil && (m.Mask == 0 || m.Value&^m.Mask != 0) {
+		if m.Mask == 0 || m.Value&^m.Mask != 0 {
 			s.Failf("value", bin.ErrMalformed, "is 0x%x, which the mask 0x%x does not let through", m.Value, m.Mask)
 		}
 	})

@@ -103,6 +103,13 @@ func TestParsePolicyRejects(t *testing.T) {
 		{"value outside its mask", in(`"td":{"xfam":{"mask":"0x1","value":"0x2"}}`), "let through"},
 		{"mask without a value", in(`"td":{"xfam":{"mask":"0x1"}}`), "value"},
 		{"digest of 47 bytes", in(`"td":{"mrowner":["` + ninetySix[2:] + `"]}`), "length"},
+		{"digest and something else", in(`"td":{"mrowner":["` + ninetySix + `x"]}`), "hexadecimal"},
+		{"payload that is no hexadecimal", in(`"rtmr3":{"events":[{"name":"app-id","payloads":["00x"]}]}`), "hexadecimal"},
+		{"mask of one digit", in(`"td":{"attributes":{"mask":"5","value":"0x0"}}`), "0x"},
+		{"mask of nothing after 0x", in(`"td":{"attributes":{"mask":"0x","value":"0x0"}}`), "0x"},
+		{"mask with underscores", in(`"td":{"attributes":{"mask":"0x1_0","value":"0x0"}}`), "0x"},
+		{"mask in octal", in(`"td":{"attributes":{"mask":"0o17","value":"0x0"}}`), "0x"},
+		{"mask beyond 64 bits", in(`"td":{"attributes":{"mask":"0x10000000000000000","value":"0x0"}}`), "0x"},
 		{"major beyond a byte", in(`"module":{"majors":[256]}`), "255"},
 		{"SVN of 15 bytes", in(`"module":{"min_tee_tcb_svn":"00"}`), "digits"},
 		{"binding of nobody", in(`"report_data":{"binding":"md5"}`), "md5"},
@@ -149,7 +156,7 @@ func TestParseVariants(t *testing.T) {
 	 {"name":"4cpu","platform":{"qemu":"10.1.0","machine":"pc","cpus":4,"memory_bytes":1,"firmware_sha384":"","os_image_hash":"` + strings.Repeat("05", 32) + `"},
 	  "registers":{"mrtd":"` + ninetySix + `","rtmr0":"` + ninetySix + `"},"unknown":{"rtmr1":"why"},"notes":["a note"],
 	  "events":[{"rule":"rtmr0.td-hob","register":"rtmr0","type":"EV_EFI_HANDOFF_TABLES2","digest":"` + ninetySix + `","what":"TD HOB list","bytes":"0102","cite":"x"}]},
-	 {"registers":{"rtmr3":"` + ninetySix + `"}}]}`
+	 {"platform":{"qemu":"10.1.0"},"registers":{"rtmr3":"` + ninetySix + `"}}]}`
 	list, err := verify.ParseVariants([]byte(measured))
 	if err != nil || len(list) != 2 {
 		t.Fatalf("got %+v, %v", list, err)
@@ -159,7 +166,7 @@ func TestParseVariants(t *testing.T) {
 		a.Events[0].Type != eventlog.EVEFIHandoffTables2 || a.Events[0].Rule != "rtmr0.td-hob" || string(a.Events[0].Measured.Bytes) != "\x01\x02" {
 		t.Errorf("got %+v", a)
 	}
-	if len(list[1].Registers) != 1 || list[1].Registers[mr.RTMR3].String() != ninetySix {
+	if len(list[1].Registers) != 1 || list[1].OSImageHash != nil || list[1].Registers[mr.RTMR3].String() != ninetySix {
 		t.Errorf("got %+v", list[1])
 	}
 	list, err = verify.ParseVariants([]byte(`{"mrtd":"` + ninetySix + `","rtmr0":null,"mr_aggregated":"x"}`))
@@ -170,7 +177,7 @@ func TestParseVariants(t *testing.T) {
 		"empty": "", "list": "[]", "no register": `{"MRTD":"` + ninetySix + `"}`, "no register at all": `{}`, "short register": `{"mrtd":"00"}`,
 		"register twice":      `{"mrtd":"` + ninetySix + `","mrtd":"` + ninetySix + `"}`,
 		"register in letters": `{"mrtd":"` + ninetySix + `","Rtmr0":"` + ninetySix + `"}`,
-		"another schema":      `{"schema":"tdxkit.manifest/v1","measurements":[]}`,
+		"another schema":      `{"schema":"tdxkit.measurements/v2","measurements":[{"registers":{"mrtd":"` + ninetySix + `"}}]}`,
 		"no measurements":     `{"schema":"tdxkit.measurements/v1"}`,
 		"empty measurements":  `{"schema":"tdxkit.measurements/v1","measurements":[]}`,
 		"member in letters":   `{"schema":"tdxkit.measurements/v1","measurements":[{"registers":{"mrtd":"` + ninetySix + `"},"Events":[]}]}`,
@@ -178,6 +185,8 @@ func TestParseVariants(t *testing.T) {
 		"no registers":        `{"schema":"tdxkit.measurements/v1","measurements":[{"name":"a"}]}`,
 		"no values":           `{"schema":"tdxkit.measurements/v1","measurements":[{"registers":{}}]}`,
 		"event of a register": `{"schema":"tdxkit.measurements/v1","measurements":[{"registers":{"mrtd":"` + ninetySix + `"},"events":[{"register":"rtmr9","type":"EV_IPL","digest":"` + ninetySix + `"}]}]}`,
+		"event of a type":     `{"schema":"tdxkit.measurements/v1","measurements":[{"registers":{"mrtd":"` + ninetySix + `"},"events":[{"register":"rtmr1","type":"EV_NONE","digest":"` + ninetySix + `"}]}]}`,
+		"event with data":     `{"schema":"tdxkit.measurements/v1","measurements":[{"registers":{"mrtd":"` + ninetySix + `"},"events":[{"register":"rtmr1","type":"EV_IPL","digest":"` + ninetySix + `","data":"00x"}]}]}`,
 		"too long":            strings.Repeat(" ", bin.MaxEventLog+1),
 	} {
 		var fe *bin.FormatError

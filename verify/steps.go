@@ -140,7 +140,7 @@ func (j *judge) tcbEvaluation() finding {
 
 func (j *judge) tcbDate() finding {
 	d := j.v.TCB.TCBDate
-	if d.IsZero() || d.Before(j.p.MinTCBDate) {
+	if d.Before(j.p.MinTCBDate) {
 		return differs("not before "+stamp(j.p.MinTCBDate), stamp(d))
 	}
 	return passed(stamp(d))

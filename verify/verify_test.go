@@ -86,6 +86,18 @@ func TestJudgeAccepts(t *testing.T) {
 			k.p.MRSEAM, k.p.ModuleMajors = []mr.Digest{mr.Digest(bytes.Repeat([]byte{0x5E}, 48))}, []uint8{1}
 			k.p.HasMinTCBSVN, k.p.MinTEETCBSVN = true, [16]uint8{5, 1, 4}
 		}, verify.ModuleSVN},
+		{"owner and configuration of the policy", func(w *world) {
+			w.scenario.Quote.TD.MROWNER, w.scenario.Quote.TD.MROWNERCONFIG = mr.Digest{1}, mr.Digest{2}
+		}, func(k *kit) { k.p.MROWNER, k.p.MROWNERCONFIG = []mr.Digest{{3}, {1}}, []mr.Digest{{2}} }, verify.TDOwner},
+		{"zero owner, named in the policy", nil, func(k *kit) { k.p.MROWNER = []mr.Digest{{1}, {}} }, verify.TDOwner},
+		{"nonce waived where the policy bounds its age", nil, func(k *kit) {
+			k.x.Nonce, k.p.MaxNonceAge, k.p.Unsafe = nil, time.Minute, []verify.CheckID{verify.ReportDataBinding}
+		}, verify.RegistersVariant},
+		{"nonce of the fewest bytes", func(w *world) { w.nonce = testNonce[:verify.MinNonce] }, func(k *kit) { k.x.Nonce = testNonce[:verify.MinNonce] }, verify.ReportDataBinding},
+		{"events of RTMR3 waived with the registers", func(w *world) { w.runtime = slices.Delete(w.runtime, 2, 3) }, func(k *kit) {
+			k.x.AppCompose = nil
+			k.p.Unsafe = []verify.CheckID{verify.GroupRegisters}
+		}, verify.LogReplay},
 		{"DEBUG waived", func(w *world) { w.scenario.Quote.TD.Attributes |= 1 }, func(k *kit) { k.p.Unsafe = []verify.CheckID{dcap.TDDebug} }, dcap.TDAttributes},
 		{"collateral waived", nil, func(k *kit) { k.e.Collateral = nil; k.p.Unsafe = []verify.CheckID{verify.GroupCollateral} }, dcap.QuoteSignature},
 		{"registers waived", nil, func(k *kit) {
@@ -272,6 +284,48 @@ func TestDocs(t *testing.T) {
 				t.Errorf("%s does not name `%s`", file, id)
 			}
 		}
+	}
+}
+
+// TestReasons holds the words of checks that stand or fall for more than one reason.
+func TestReasons(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*kit)
+		id     verify.CheckID
+		status verify.Status
+		says   string // within want, got and why
+	}{
+		{"no nonce", func(k *kit) { k.x.Nonce = nil }, verify.ReportDataBinding, verify.NotRun, "no nonce is given"},
+		{"short nonce", func(k *kit) { k.x.Nonce = testNonce[:15] }, verify.ReportDataBinding, verify.Fail, "has 15 bytes"},
+		{"no module is accepted", func(k *kit) { k.p.MRSEAM = []mr.Digest{} }, verify.ModuleMRSEAM, verify.Fail, "the list of what is accepted is empty"},
+		{"other modules are accepted", func(k *kit) { k.p.MRSEAM = []mr.Digest{{1}, {2}} }, verify.ModuleMRSEAM, verify.Fail, mr.Digest{1}.String() + " or " + mr.Digest{2}.String()},
+		{"no quote", func(k *kit) { k.e.Quote = nil }, dcap.QuoteSignature, verify.NotRun, "needs quote.parse, which did not pass"},
+		{"a quote that is none", func(k *kit) { k.e.Quote = []byte{1} }, dcap.QuoteSignature, verify.NotRun, "needs quote.parse, which did not pass"},
+		{"variant that does not match names no image", func(k *kit) {
+			k.x.Variants[0].Registers[mr.MRTD], k.x.Variants[0].OSImageHash = mr.Digest{1}, make([]byte, 32)
+		}, verify.OSImageHash, verify.Pass, ""},
+		{"collateral of before the policy's date", func(k *kit) { k.p.MinTCBDate = k.now.AddDate(10, 0, 0) }, verify.TCBDate, verify.Fail, "not before"},
+	} {
+		k := newWorld().build(t)
+		tc.change(k)
+		c := k.judge().Check(tc.id)
+		if c.Status != tc.status || !strings.Contains(c.Want+" "+c.Got+" "+c.Why, tc.says) {
+			t.Errorf("%s: %+v, want %v with %q", tc.name, c, tc.status, tc.says)
+		}
+	}
+}
+
+// TestFailedOrder: what failed comes before what was not made, whatever the order of the table.
+func TestFailedOrder(t *testing.T) {
+	k := newWorld().build(t)
+	k.e.Collateral = nil
+	k.x.Variants[0].Registers[mr.MRTD] = mr.Digest{1}
+	list := k.judge().Failed()
+	missing := slices.IndexFunc(list, func(c verify.Check) bool { return c.Status == verify.NotRun })
+	last := slices.IndexFunc(list, func(c verify.Check) bool { return c.ID == verify.RegistersMRTD })
+	if missing < 2 || last < 0 || last > missing || slices.ContainsFunc(list[missing:], func(c verify.Check) bool { return c.Status == verify.Fail }) {
+		t.Errorf("%+v", list)
 	}
 }
 

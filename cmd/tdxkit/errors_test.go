@@ -26,6 +26,8 @@ func TestExitCode(t *testing.T) {
 		{&qemu.OptionError{Err: qemu.ErrUnsupported}, exitInput},
 		{&mismatchError{"x"}, exitMismatch},
 		{&inputError{msg: "x", err: &dstack.MismatchError{}}, exitMismatch},
+		{&rejectionError{"x", ""}, exitMismatch},
+		{fmt.Errorf("y: %w", &rejectionError{"x", ""}), exitMismatch},
 		{&inputError{msg: "x"}, exitInput},
 		{&bin.FormatError{Err: bin.ErrTruncated}, exitInput},
 		{errors.New("x"), exitInput},
@@ -43,6 +45,7 @@ func TestSplitHint(t *testing.T) {
 		msg, hint string
 	}{
 		{usage("no verb", "want one"), "no verb", "want one"},
+		{&rejectionError{"rejected: x", "give y"}, "rejected: x", "give y"},
 		{option, "-device nonsense: unknown device", "did you mean virtio (a) or virtio (b)?"},
 		{fmt.Errorf("in f: %w", option), "in f: -device nonsense: unknown device", "did you mean virtio (a) or virtio (b)?"},
 		{inFile("f", roleInitrd, kernel.ErrEmptyInitrd), "f: initrd is empty", "leave the initrd out to boot without one"},

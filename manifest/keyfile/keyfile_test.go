@@ -78,7 +78,15 @@ func TestDecryptRejects(t *testing.T) {
 		{"another block size", `"r":8`, `"r":1024`, "r=1024"},
 		{"unknown member", `"kdf":`, `"x":1,"kdf":`, "not a member known"},
 		{"duplicate member", `"kdf":`, `"ciphertext":"","kdf":`, "occurs twice"},
-		{"short nonce", `"nonce":"`, `"nonce":"AA==","x":"`, ""},
+		{"short nonce", `"nonce":"v0jblpruT/1rQxfGeB0vbwzBPFgP3k1J"`, `"nonce":"AA=="`, "nonce has 1 bytes"},
+		{"long nonce", `"nonce":"`, `"nonce":"AAAA`, "nonce has 27 bytes"},
+		{"nonce that is not base64", `"nonce":"`, `"nonce":"?`, "is not base64"},
+		{"salt with bits to spare", `FV+A="`, `FV+B="`, "is not base64"},
+		{"another salt", `"salt":"`, `"salt":"AAAA`, "password is wrong"},
+		{"a cost that is just too much", `"N":65536`, `"N":524288`, "N=524288"},
+		{"a cost that is just too little", `"N":65536`, `"N":8192`, "N=8192"},
+		{"a cost that is no power of two", `"N":65536`, `"N":65537`, "power of 2"},
+		{"another parallelism", `"p":1`, `"p":2`, "p=2"},
 		{"a changed box", `"ciphertext":"`, `"ciphertext":"AAAA`, "password is wrong"},
 	} {
 		if !bytes.Contains(block.Bytes, []byte(tc.old)) {
