@@ -146,8 +146,14 @@ func (d *decoder) run(r rangeCoder) (int, rangeCoder) {
 	state, pos, previous := 0, 0, byte(0)
 	for pos < len(out) && r.pos <= d.end {
 		posState := pos & d.pbMask
-		var bit uint32
-		if r, bit = r.bit(in, &m.isMatch[(state<<posLog|posState)&(len(m.isMatch)-1)]); bit == 0 {
+		// The bit that every symbol begins with is decoded in place: a call of bit would cost as much as the bit.
+		q := &m.isMatch[(state<<posLog|posState)&(len(m.isMatch)-1)]
+		v := uint32(*q)
+		bound := r.rng >> probBits * v
+		if r.code < bound {
+			r.rng = bound
+			*q = prob(v + (1<<probBits-v)>>moveBits)
+			r = r.normal(in)
 			p := &d.literals[(pos&d.lpMask)<<d.lc|int(previous)>>(8-d.lc)]
 			switch {
 			case state < litStates:
@@ -162,6 +168,11 @@ func (d *decoder) run(r rangeCoder) (int, rangeCoder) {
 			state = afterLiteral[state]
 			continue
 		}
+		r.rng -= bound
+		r.code -= bound
+		*q = prob(v - v>>moveBits)
+		r = r.normal(in)
+		var bit uint32
 		var n int
 		if r, bit = r.bit(in, &m.isRep[state]); bit == 0 {
 			r, n = r.length(in, &m.match, posState)
