@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"strings"
 	"sync"
@@ -99,6 +100,11 @@ func TestOpen(t *testing.T) {
 	}
 	if _, err := trust.Open(signed(t, statement, "alice", "bob", "other"), OpenOptions{Now: at}); err != nil {
 		t.Error("signed by another product's key beside enough:", err)
+	}
+	floor := newHeader()
+	floor.Serial = 5
+	if _, err := trust.Open(signed(t, mustAppend(t, floor, newVariants(1)), "alice", "bob"), OpenOptions{Now: at}); err != nil {
+		t.Error("with the least serial number of the policy:", err)
 	}
 	if _, err := trust.Open(signed(t, statement, "alice", "bob"), OpenOptions{Now: issued}); err != nil {
 		t.Error("at its first second:", err)
@@ -297,6 +303,11 @@ func TestParseTrustRejects(t *testing.T) {
 		want   string
 	}{
 		{"no keys", func(d map[string]any) { d["keys"] = []any{} }, "no keys"},
+		{"too long", func(d map[string]any) { d["schema"] = strings.Repeat(" ", maxTrust) }, "at most"},
+		{"a key of small order", func(d map[string]any) {
+			der := append([]byte("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00\x01"), make([]byte, 31)...)
+			trustKey(d, 1)["publicKey"] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+		}, "small order"},
 		{"no products", func(d map[string]any) { d["products"] = []any{} }, "no products"},
 		{"another schema", func(d map[string]any) { d["schema"] = "tdxkit.trust/v2" }, "schema"},
 		{"unknown member", func(d map[string]any) { product(d)["treshold"] = 1 }, "treshold"},
