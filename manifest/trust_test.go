@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -185,6 +186,21 @@ func TestOpenRejects(t *testing.T) {
 		{name: "a rebuild of another commit", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
 			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Source.Commit = "fedcba" }), "dave")}},
 			reason:  BadRebuild, want: "is built from"},
+		{name: "a rebuild of another repository", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Source.Repository = "https://example.org/fork/node" }), "dave")}},
+			reason:  BadRebuild, want: "is built from https://example.org/fork/node"},
+		{name: "a rebuild of another product", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Product.Name = "acme-nod" }), "dave")}},
+			reason:  BadRebuild, want: "is about acme-nod 1.2.3"},
+		{name: "a rebuild whose other digest differs", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Subjects = slices.Clone(b.Subjects); b.Subjects[1].SHA256[0] ^= 1 }), "dave")}},
+			reason:  BadRebuild, want: `by "dave" kernel came out as`},
+		{name: "a rebuild of what the manifest does not have", data: signed(t, statement, "alice", "bob"),
+			policy: func(doc map[string]any) {
+				rebuilds(doc)
+				product(doc)["rebuilds"].(map[string]any)["subjects"] = []string{"disk"}
+			},
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, nil), "dave")}}, reason: BadRebuild, want: `no subject "disk"`},
 		{name: "a rebuild of another version", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
 			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Product.Version = "1.2.2" }), "dave")}},
 			reason:  BadRebuild, want: "is about acme-node 1.2.2"},
