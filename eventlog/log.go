@@ -210,7 +210,7 @@ func fail(c *bin.Cursor, err error) {
 // byte of length.
 func parseSpecID(c *bin.Cursor, h *Header) {
 	off := c.Off()
-	if sig := string(c.Bytes("Signature", len(specID03))); c.Err() == nil && sig != specID03 {
+	if sig := string(c.Bytes("Signature", len(specID03))); sig != specID03 {
 		category := bin.ErrMalformed
 		if strings.HasPrefix(sig, "Spec ID Event") {
 			category = bin.ErrUnsupported // the SHA-1 log before TPM 2.0
@@ -220,19 +220,19 @@ func parseSpecID(c *bin.Cursor, h *Header) {
 	h.PlatformClass = c.U32("PlatformClass")
 	h.VersionMinor, h.VersionMajor = c.U8("SpecVersionMinor"), c.U8("SpecVersionMajor")
 	h.Errata, h.UintnSize = c.U8("SpecErrata"), c.U8("UintnSize")
-	if c.Err() == nil && h.VersionMajor != 2 {
+	if h.VersionMajor != 2 {
 		c.Failf(off+21, "SpecVersionMajor", bin.ErrUnsupported, "is %d, want 2", h.VersionMajor)
 	}
 	off = c.Off()
 	n := c.U32("NumberOfAlgorithms")
-	if c.Err() == nil && (n == 0 || n > maxAlgorithms) {
+	if n == 0 || n > maxAlgorithms {
 		c.Failf(off, "NumberOfAlgorithms", bin.ErrMalformed, "is %d, want 1 to %d", n, maxAlgorithms)
 		return
 	}
 	for range n {
 		h.Algorithms = append(h.Algorithms, parseAlgorithm(c, h.Algorithms))
 	}
-	if c.Err() == nil && digestSize(h.Algorithms, SHA384) < 0 {
+	if digestSize(h.Algorithms, SHA384) < 0 {
 		c.Failf(off, "DigestSizes", bin.ErrUnsupported, "declare %s, want sha384 among them", h.algorithmNames())
 	}
 	h.VendorInfo = c.Bytes("VendorInfo", int(c.U8("VendorInfoSize")))
@@ -288,19 +288,14 @@ func parseEvent(c *bin.Cursor, declared []Algorithm) Event {
 	e.Type = Type(c.U32("EventType"))
 	off := c.Off()
 	n := c.U32("Digests.Count")
-	if c.Err() == nil && (n == 0 || int64(n) > int64(len(declared))) {
+	if n == 0 || int64(n) > int64(len(declared)) {
 		c.Failf(off, "Digests.Count", bin.ErrMalformed, "is %d, the header declares %d algorithms", n, len(declared))
 	}
 	if c.Err() != nil {
 		return e
 	}
 	parseDigests(c, &e, int(n), declared)
-	size := c.U32("EventSize")
-	if int64(size) > int64(c.Len()) {
-		c.Failf(c.Off(), "Event", bin.ErrTruncated, "needs %d bytes, %d are left", size, c.Len())
-		return e
-	}
-	e.Data = c.Bytes("Event", int(size))
+	e.Data = c.Bytes("Event", int(c.U32("EventSize")))
 	return e
 }
 
@@ -312,7 +307,7 @@ func parseDigests(c *bin.Cursor, e *Event, n int, declared []Algorithm) {
 		off := c.Off()
 		alg := Alg(c.U16("AlgorithmId"))
 		size := digestSize(declared, alg)
-		if c.Err() == nil && size < 0 {
+		if size < 0 {
 			c.Failf(off, "AlgorithmId", bin.ErrMalformed, "is %v, which the header does not declare", alg)
 		}
 		for _, s := range seen[:i] {

@@ -226,6 +226,8 @@ func TestRecompute(t *testing.T) {
 		want string // what is hashed; "-" where the data does not say
 	}{
 		{"separator", eventlog.EVSeparator, make([]byte, 4), "\x00\x00\x00\x00"},
+		{"separator of ones", eventlog.EVSeparator, bytes.Repeat([]byte{0xff}, 4), "\xff\xff\xff\xff"},
+		{"separator of three bytes", eventlog.EVSeparator, make([]byte, 3), "-"},
 		{"separator after an error", eventlog.EVSeparator, []byte{1, 0, 0, 0}, "-"},
 		{"action", eventlog.EVEFIAction, []byte("x"), "x"},
 		{"boot variable", eventlog.EVEFIVariableBoot, variable, "value"},

@@ -88,6 +88,12 @@ func TestNearest(t *testing.T) {
 	if n := x.Nearest(&Registers{}, m.Variant(200).Events); n.ID != m.Variant(200).ID {
 		t.Errorf("nearest by events is %q, want %q", n.ID, m.Variant(200).ID)
 	}
+	// Without events the registers alone decide.
+	r = m.Variant(200).Registers
+	r[mr.RTMR1] = digestOf("another kernel")
+	if n := x.Nearest(&r, nil); n.ID != m.Variant(200).ID || n.Deltas != nil {
+		t.Errorf("nearest by registers is %q, want %q; %v", n.ID, m.Variant(200).ID, n.Deltas)
+	}
 	if n := NewIndex().Nearest(&r, nil); n != nil {
 		t.Error("something is near in nothing")
 	}

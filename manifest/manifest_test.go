@@ -220,6 +220,9 @@ type edit struct {
 
 // edits change one thing of a good statement at a time.
 func edits(good string) []edit {
+	_, digests, _ := strings.Cut(good, `"digests":[`)
+	digests, _, _ = strings.Cut(digests, "]")
+	beyond := fmt.Sprint(strings.Count(digests, `"`) / 2) // the index behind the last digest
 	return []edit{
 		{"unknown member", `"serial":7`, `"serial":7,"extra":1`, `"extra"`},
 		{"duplicate member", `"serial":7`, `"serial":7,"serial":8`, "occurs twice"},
@@ -255,10 +258,10 @@ func edits(good string) []edit {
 		{"unknown TCB status", `"UpToDate"`, `"Fine"`, `"Fine"`},
 		{"register count", `"registers":[0,1,2,3]`, `"registers":[0,1,2]`, "has 3 items"},
 		{"a fifth register", `"registers":[0,1,2,3]`, `"registers":[0,1,2,3,0]`, "more than 4"},
-		{"digest out of range", `"registers":[0,1,2,3]`, `"registers":[0,1,2,999]`, "refers to digest 999"},
-		{"platform out of range", `"platform":1`, `"platform":9`, "refers to platform 9"},
-		{"layout out of range", `"layout":0`, `"layout":3`, "refers to layout 3"},
-		{"event out of range", `"layout":0,"events":[4,`, `"layout":0,"events":[999,`, "digest 999"},
+		{"digest out of range", `"registers":[0,1,2,3]`, `"registers":[0,1,2,` + beyond + `]`, "refers to digest " + beyond + " of " + beyond},
+		{"platform out of range", `"platform":1`, `"platform":2`, "refers to platform 2 of 2"},
+		{"layout out of range", `"layout":0`, `"layout":1`, "refers to layout 1 of 1"},
+		{"event out of range", `"layout":0,"events":[4,`, `"layout":0,"events":[` + beyond + `,`, "digest " + beyond},
 		{"an event too few", `"layout":0,"events":[4,`, `"layout":0,"events":[`, "has 5 events"},
 		{"events without layout", `"layout":0,"events"`, `"events"`, "without a layout"},
 		{"a layout without events", `,"events":[4,5,6,7,8,9]`, ``, "is there without events"},

@@ -21,16 +21,6 @@ type Policy struct {
 // those of Mask are set.
 type Mask struct{ Mask, Value [8]byte }
 
-// Holds reports whether the field's bytes are as asked.
-func (m *Mask) Holds(field [8]byte) bool {
-	for i := range field {
-		if field[i]&m.Mask[i] != m.Value[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // A FieldRule says what a field of 48 bytes may hold.
 type FieldRule struct {
 	Rule   FieldRuleKind

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -100,6 +102,11 @@ func TestOpen(t *testing.T) {
 	if _, err := trust.Open(signed(t, statement, "alice", "bob", "other"), OpenOptions{Now: at}); err != nil {
 		t.Error("signed by another product's key beside enough:", err)
 	}
+	floor := newHeader()
+	floor.Serial = 5
+	if _, err := trust.Open(signed(t, mustAppend(t, floor, newVariants(1)), "alice", "bob"), OpenOptions{Now: at}); err != nil {
+		t.Error("with the least serial number of the policy:", err)
+	}
 	if _, err := trust.Open(signed(t, statement, "alice", "bob"), OpenOptions{Now: issued}); err != nil {
 		t.Error("at its first second:", err)
 	}
@@ -179,6 +186,21 @@ func TestOpenRejects(t *testing.T) {
 		{name: "a rebuild of another commit", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
 			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Source.Commit = "fedcba" }), "dave")}},
 			reason:  BadRebuild, want: "is built from"},
+		{name: "a rebuild of another repository", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Source.Repository = "https://example.org/fork/node" }), "dave")}},
+			reason:  BadRebuild, want: "is built from https://example.org/fork/node"},
+		{name: "a rebuild of another product", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Product.Name = "acme-nod" }), "dave")}},
+			reason:  BadRebuild, want: "is about acme-nod 1.2.3"},
+		{name: "a rebuild whose other digest differs", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Subjects = slices.Clone(b.Subjects); b.Subjects[1].SHA256[0] ^= 1 }), "dave")}},
+			reason:  BadRebuild, want: `by "dave" kernel came out as`},
+		{name: "a rebuild of what the manifest does not have", data: signed(t, statement, "alice", "bob"),
+			policy: func(doc map[string]any) {
+				rebuilds(doc)
+				product(doc)["rebuilds"].(map[string]any)["subjects"] = []string{"disk"}
+			},
+			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, nil), "dave")}}, reason: BadRebuild, want: `no subject "disk"`},
 		{name: "a rebuild of another version", data: signed(t, statement, "alice", "bob"), policy: rebuilds,
 			options: OpenOptions{Now: at, Rebuilds: [][]byte{signed(t, newRebuild(t, func(b *Rebuild) { b.Product.Version = "1.2.2" }), "dave")}},
 			reason:  BadRebuild, want: "is about acme-node 1.2.2"},
@@ -297,6 +319,11 @@ func TestParseTrustRejects(t *testing.T) {
 		want   string
 	}{
 		{"no keys", func(d map[string]any) { d["keys"] = []any{} }, "no keys"},
+		{"too long", func(d map[string]any) { d["schema"] = strings.Repeat(" ", maxTrust) }, "at most"},
+		{"a key of small order", func(d map[string]any) {
+			der := append([]byte("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00\x01"), make([]byte, 31)...)
+			trustKey(d, 1)["publicKey"] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+		}, "small order"},
 		{"no products", func(d map[string]any) { d["products"] = []any{} }, "no products"},
 		{"another schema", func(d map[string]any) { d["schema"] = "tdxkit.trust/v2" }, "schema"},
 		{"unknown member", func(d map[string]any) { product(d)["treshold"] = 1 }, "treshold"},
