@@ -180,15 +180,24 @@ func (k *chain) changes(t *testing.T) {
 		{"a manifest that has expired", nil, strings.Replace(good, testpki.Now.Format(time.RFC3339), "2027-03-01T00:00:00Z", 1), exitMismatch, "it expired at 2027-02-01"},
 		{"no trust policy", nil, line + "--manifest FILE:signed.json", exitUsage, "no trust policy"},
 		{"another expectation beside it", nil, good + " --expect mrtd=" + strings.Repeat("0", 96), exitUsage, "another expectation"},
+		{"a policy that nothing fits which the manifest takes", nil, strings.Replace(good, "policy.json", "contradicts.json", 1), exitInput, "TD attributes: the policy and the manifest contradict each other"},
+		{"a policy that takes other TCB statuses alone", nil, strings.Replace(good, "policy.json", "outofdate.json", 1), exitInput, "TCB status: the policy and the manifest contradict each other"},
 		{"an older manifest than was seen", nil, good + " --state FILE:newer.json", exitMismatch, "and 9 was accepted before"},
+		{"a folder of nothing", nil, line + "--trust FILE:trust.json --manifest FILE:empty", exitMismatch, "none of 0 manifests is good"},
+		{"a manifest that is not there", nil, line + "--trust FILE:trust.json --manifest FILE:none.json", exitInput, "no such file"},
+		{"a good manifest beside one that is not there", nil, good + " --manifest FILE:none.json", exitInput, "no such file"},
 		{"a folder without a good one", nil, line + "--trust FILE:trust.json --manifest FILE:bad", exitMismatch, "none of 2 manifests is good"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			k.t = t
 			k.evidence(tc.change)
 			k.write("newer.json", []byte(`{"schema":"tdxkit.manifest-state/v1","products":[{"name":"acme-node","serial":9,"sha256":"`+strings.Repeat("0", 64)+`"}]}`))
-			if err := os.MkdirAll(k.path("bad"), 0o755); err != nil {
-				t.Fatal(err)
+			k.write("contradicts.json", []byte(`{"schema":"tdxkit.policy/v1","td":{"attributes":{"mask":"0x10000000","value":"0x0"}}}`))
+			k.write("outofdate.json", []byte(`{"schema":"tdxkit.policy/v1","tcb":{"statuses":["OutOfDate"]}}`))
+			for _, dir := range []string{"bad", "empty"} {
+				if err := os.MkdirAll(k.path(dir), 0o755); err != nil {
+					t.Fatal(err)
+				}
 			}
 			for _, name := range []string{"once.json", "mallory.json"} {
 				data, err := os.ReadFile(k.path(name))
