@@ -2,8 +2,10 @@ package dsse
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -247,6 +249,30 @@ func mustSign(t testing.TB, k *PrivateKey, payload string) []byte {
 	return sig
 }
 
+// TestVerifyMade opens envelopes that were not read.
+func TestVerifyMade(t *testing.T) {
+	k := newKey(t, "a", Ed25519)
+	if payload, _, err := New(payloadType, []byte("x")).Verify(payloadType, keysOf(k)); payload != nil || err == nil || !strings.Contains(err.Error(), "no signatures") {
+		t.Errorf("without signatures: %q, %v", payload, err)
+	}
+	if e, err := Parse(make([]byte, MaxEnvelope+1)); e != nil || err == nil || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("%v, want that it is too long", err)
+	}
+	full := New(payloadType, []byte("x"))
+	for i := range MaxSignatures {
+		if err := full.Sign(newKey(t, strings.Repeat("k", i+1), Ed25519)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := full.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := Parse(data); err != nil || len(e.Signatures) != MaxSignatures {
+		t.Errorf("with as many signatures as may be: %v", err)
+	}
+}
+
 func TestSignRefuses(t *testing.T) {
 	k := newKey(t, "a", Ed25519)
 	e := New(payloadType, []byte("x"))
@@ -306,6 +332,23 @@ func TestParseKeyRejects(t *testing.T) {
 		if _, err := ParsePublicKey([]byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want it to say %q", tc.name, err, tc.want)
 		}
+	}
+	exchange, err := ecdh.X25519().NewPrivateKey(bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(exchange)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err := ParsePKCS8(der); k != nil || err == nil || !strings.Contains(err.Error(), "does not sign") {
+		t.Errorf("a key for exchanges is read as %v, %v", k, err)
+	}
+	if k, err := ParsePKCS8([]byte{1}); k != nil || err == nil {
+		t.Errorf("no key is read as %v, %v", k, err)
+	}
+	if k, err := GenerateKey(Ed25519, strings.NewReader("short")); k != nil || err == nil {
+		t.Errorf("a key without enough randomness is %v, %v", k, err)
 	}
 	if _, err := ParsePrivateKey(public); err == nil {
 		t.Error("a public key is read as a private one")

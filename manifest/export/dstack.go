@@ -136,6 +136,9 @@ func hobWitness(l *manifest.Launch) ([]byte, error) {
 	if l.HOBBase < base {
 		return nil, errors.New("the TD HOB lies below the accepted memory")
 	}
+	if l.HOBBase%page != 0 {
+		return nil, fmt.Errorf("the TD HOB at 0x%x is not at a page", l.HOBBase)
+	}
 	out := binary.AppendUvarint(nil, base/page)
 	out = binary.AppendUvarint(out, (l.HOBBase-base)/page)
 	out = binary.AppendUvarint(out, uint64(len(l.Accepted)))

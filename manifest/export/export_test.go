@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -230,11 +231,46 @@ func TestGoTDXGuest(t *testing.T) {
 	}
 }
 
+// TestGoTDXGuestPolicy: a field is asked for only where go-tdx-guest can ask for just that, which is equality.
+func TestGoTDXGuestPolicy(t *testing.T) {
+	a, b := mr.Digest{1}, mr.Digest{2}
+	part := &manifest.Mask{Mask: [8]byte{1}, Value: [8]byte{1}}
+	all := &manifest.Mask{Mask: whole, Value: [8]byte{1}}
+	zero := &manifest.FieldRule{Rule: manifest.Zero}
+	oneOf := func(list ...mr.Digest) *manifest.FieldRule {
+		return &manifest.FieldRule{Rule: manifest.OneOf, Values: list}
+	}
+	first := regexp.MustCompile(` *(\w+): "\\x(..)[^"]*"\n`)
+	for _, tc := range []struct {
+		name   string
+		policy manifest.Policy
+		want   string // the fields' names, each with the first byte of its value
+	}{
+		{"nothing", manifest.Policy{}, ""},
+		{"part of a field", manifest.Policy{Attributes: part, XFAM: part}, ""},
+		{"whole fields", manifest.Policy{Attributes: all, XFAM: all}, "td_attributes 01 xfam 01 "},
+		{"zero", manifest.Policy{MRConfigID: zero, MROwner: zero}, "mr_config_id 00 mr_owner 00 "},
+		{"one value", manifest.Policy{MRConfigID: oneOf(a), MROwner: oneOf(b)}, "mr_config_id 01 mr_owner 02 "},
+		{"two values", manifest.Policy{MRConfigID: oneOf(a, b), MROwner: oneOf(a, b)}, ""},
+		{"dstack's", manifest.Policy{MRConfigID: &manifest.FieldRule{Rule: manifest.Dstack}}, ""},
+		{"one module", manifest.Policy{MRSEAM: []mr.Digest{b}}, "mr_seam 02 "},
+		{"two modules", manifest.Policy{MRSEAM: []mr.Digest{a, b}}, ""},
+		{"TCB without SVN", manifest.Policy{MinimumTCB: &manifest.MinimumTCB{EvaluationDataNumber: 3}}, ""},
+		{"TCB with SVN", manifest.Policy{MinimumTCB: &manifest.MinimumTCB{TEETCBSVN: &[16]byte{5}}}, "minimum_tee_tcb_svn 05 "},
+	} {
+		var out strings.Builder
+		policyFields(&out, &tc.policy)
+		if got := first.ReplaceAllString(out.String(), "$1 $2 "); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
 // TestFileName holds that no ID of a variant leads a file out of the folder or over another one.
 func TestFileName(t *testing.T) {
 	taken := map[string]bool{}
 	for _, tc := range []struct{ id, want string }{
-		{"../../etc/passwd", "_.._.._etc_passwd"}, {"a/b", "a_b"}, {"a b", "a_b-2"}, {"A_B", "A_B-3"}, {".", "_."}, {"", ""}, {strings.Repeat("x", 500), strings.Repeat("x", 128)},
+		{"../../etc/passwd", "_.._.._etc_passwd"}, {"a/b", "a_b"}, {"a b", "a_b-2"}, {"A_B", "A_B-3"}, {"azAZ09@[`{:", "azAZ09_____"}, {".", "_."}, {"", ""}, {strings.Repeat("x", 500), strings.Repeat("x", 128)},
 	} {
 		if got := fileName(tc.id, taken); got != tc.want || strings.ContainsAny(got, `/\`) {
 			t.Errorf("%q becomes %q, want %q", tc.id, got, tc.want)
@@ -310,6 +346,22 @@ func TestHOBWitness(t *testing.T) {
 	}
 	if want := "80100904000609020b021010"; hex.EncodeToString(got) != want {
 		t.Errorf("%x, want %s", got, want)
+	}
+}
+
+// TestHOBWitnessRejects has what pages cannot say.
+func TestHOBWitnessRejects(t *testing.T) {
+	for want, change := range map[string]func(*manifest.Launch){
+		"below the accepted memory":  func(l *manifest.Launch) { l.HOBBase = 0x7ff000 },
+		"0x809001 is not at a page":  func(l *manifest.Launch) { l.HOBBase = 0x809001 },
+		"0x800800+0x6000 is not of":  func(l *manifest.Launch) { l.Accepted[0].Start += 0x800 },
+		"0x810000+0x10001 is not of": func(l *manifest.Launch) { l.Accepted[3].Len++ },
+	} {
+		l := statement(t, nil).Launch
+		change(l)
+		if b, err := hobWitness(l); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%x, %v, want it to say %q", b, err, want)
+		}
 	}
 }
 
