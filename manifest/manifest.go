@@ -6,6 +6,7 @@
 package manifest
 
 import (
+	"encoding/hex"
 	"fmt"
 	"iter"
 	"strings"
@@ -66,6 +67,14 @@ type Subject struct {
 func (s *Subject) Role() string {
 	role, _, _ := strings.Cut(s.Name, "/")
 	return role
+}
+
+// apart names the digest in which s and other differ, and gives both.
+func (s *Subject) apart(other *Subject) (name, is, others string) {
+	if s.SHA384 == other.SHA384 {
+		return "sha256", hex.EncodeToString(s.SHA256[:]), hex.EncodeToString(other.SHA256[:])
+	}
+	return "sha384", s.SHA384.String(), other.SHA384.String()
 }
 
 // Roles are the inputs that a variant boots.

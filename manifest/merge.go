@@ -30,7 +30,8 @@ func Merge(w io.Writer, h Header, manifests ...*Manifest) error {
 				n = len(h.Subjects)
 				h.Subjects = append(h.Subjects, s)
 			case h.Subjects[n] != s:
-				return fmt.Errorf("the manifests differ in the subject %q: sha384 %s and %s", s.Name, h.Subjects[n].SHA384, s.SHA384)
+				digest, one, other := h.Subjects[n].apart(&s)
+				return fmt.Errorf("the manifests differ in the subject %q: %s %s and %s", s.Name, digest, one, other)
 			}
 			inputs[i] = append(inputs[i], n)
 		}

@@ -102,7 +102,8 @@ func (b *Rebuild) Confirms(h *Header, names []string) error {
 		case i < 0:
 			return fmt.Errorf("leaves out %q", n)
 		case b.Subjects[i] != *want:
-			return fmt.Errorf("%s came out as sha384 %s, want %s", n, b.Subjects[i].SHA384, want.SHA384)
+			digest, got, want := b.Subjects[i].apart(want)
+			return fmt.Errorf("%s came out as %s %s, want %s", n, digest, got, want)
 		}
 	}
 	return nil
