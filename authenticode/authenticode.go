@@ -111,12 +111,11 @@ func Parse(data []byte) (*Signature, error) {
 	if err := s.readSigner(&sd.SignerInfos[0]); err != nil {
 		return nil, err
 	}
-	for _, a := range sd.DigestAlgorithms {
-		if a.Algorithm.Equal(sd.SignerInfos[0].DigestAlgorithm.Algorithm) {
-			return s, nil
-		}
+	// OpenSSL fails on an algorithm that it lacks even if nobody uses it. OpenSSL 3.5, crypto/pkcs7/pk7_doit.c, PKCS7_dataInit.
+	if len(sd.DigestAlgorithms) != 1 || !sd.DigestAlgorithms[0].Algorithm.Equal(sd.SignerInfos[0].DigestAlgorithm.Algorithm) {
+		return nil, unsure("the signature lists %d digest algorithms, want the signer's alone", len(sd.DigestAlgorithms))
 	}
-	return nil, unsure("the signer's digest algorithm is not among those of the signature")
+	return s, nil
 }
 
 // readContent takes the bytes that the firmware compares with the image's digest and has verified. It finds their length
@@ -200,10 +199,13 @@ func (s *Signature) readAttributes(attributes asn1.RawValue) error {
 		if rest, err = asn1.Unmarshal(rest, &a); err != nil {
 			return unsure("an authenticated attribute cannot be read: %v", err)
 		}
+		if len(a.Values) != 1 { // OpenSSL hashes them as it encodes them, sorted
+			return unsure("the authenticated attribute %s has %d values, want 1", a.Type, len(a.Values))
+		}
 		if !a.Type.Equal(oidMessageDigest) {
 			continue
 		}
-		if s.digest != nil || len(a.Values) != 1 || a.Values[0].Tag != asn1.TagOctetString || a.Values[0].IsCompound || a.Values[0].Class != asn1.ClassUniversal {
+		if s.digest != nil || a.Values[0].Tag != asn1.TagOctetString || a.Values[0].IsCompound || a.Values[0].Class != asn1.ClassUniversal {
 			return unsure("the signature has more than one digest of what is signed, or one that is no string of bytes")
 		}
 		s.digest = a.Values[0].Bytes

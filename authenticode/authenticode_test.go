@@ -55,11 +55,14 @@ func TestSigns(t *testing.T) {
 		t.Fatal(err)
 	}
 	chain := []*testsign.Authority{signer, middle}
-	critical := func(id ...int) func(*template) {
-		return func(c *template) {
-			c.ExtraExtensions = []pkix.Extension{{Id: id, Critical: true, Value: []byte{5, 0}}}
-		}
+	extension := func(critical bool, value []byte, id ...int) func(*template) {
+		return func(c *template) { c.ExtraExtensions = []pkix.Extension{{Id: id, Critical: critical, Value: value}} }
 	}
+	critical := func(id ...int) func(*template) { return extension(true, []byte{5, 0}, id...) }
+	// An authority that renewed its key: the old key signed a certificate for the new one under the same name, and has one
+	// of its own from the root.
+	old := make("renewed", "old", root, func(c *template) { c.SerialNumber = big.NewInt(100) })
+	renewed := make("renewed", "new", old, nil)
 	for _, tc := range []struct {
 		name   string
 		chain  []*testsign.Authority // the signer, and what else the signature carries
@@ -93,6 +96,20 @@ func TestSigns(t *testing.T) {
 			root.Raw, false, "not RSA"},
 		{"an anchor on an elliptic curve", []*testsign.Authority{make("signer", "signer", testsign.NewAuthority(t, "ec", curve, nil, nil), nil)},
 			testsign.NewAuthority(t, "ec", curve, nil, nil).Raw, false, "not RSA"},
+		{"the signer itself, below an authority that is none", under(func(c *template) { c.IsCA = false }), nil, false, "that is no authority"},
+		{"the signer itself, with a wrong issuer", []*testsign.Authority{signer, make("middle", "other", root, func(c *template) { c.SubjectKeyId = middle.SubjectKeyId })}, nil, false, "that is wrong"},
+		{"the signer itself, below an odd authority", under(critical(1, 2, 3)), nil, false, "extension 1.2.3"},
+		{"a root whose name is in other letters", chain, make("ROOT", "root", nil, nil).Raw, false, "written in two ways"},
+		{"a root whose name has more spaces", []*testsign.Authority{make("signer", "signer", make("a  root", "root", nil, nil), nil)}, make("a root", "root", nil, nil).Raw, false, "written in two ways"},
+		{"a root that has another key below", []*testsign.Authority{make("signer", "signer", renewed, nil), renewed, old}, root.Raw, false, "their own issuers"},
+		{"an anchor that may not sign certificates, and another", chain, make("middle", "middle", root, func(c *template) { c.KeyUsage = x509.KeyUsageDigitalSignature }).Raw, false, "two certificates"},
+		{"no key usage at all", under(extension(false, []byte{3, 2, 7, 0}, 2, 5, 29, 15)), root.Raw, false, "extension 2.5.29.15"},
+		{"a path below no authority", []*testsign.Authority{make("signer", "signer", middle, func(c *template) {
+			c.BasicConstraintsValid, c.IsCA = false, false
+			extension(false, []byte{0x30, 3, 2, 1, 0}, 2, 5, 29, 19)(c)
+		})}, middle.Raw, false, "limits its path"},
+		{"blocks of addresses", under(extension(false, []byte{0x30, 0}, 1, 3, 6, 1, 5, 5, 7, 1, 7)), root.Raw, false, "extension 1.3.6.1.5.5.7.1.7"},
+		{"a proxy", under(extension(false, []byte{0x30, 0}, 1, 3, 6, 1, 5, 5, 7, 1, 14)), root.Raw, false, "extension 1.3.6.1.5.5.7.1.14"},
 		{"an anchor that is no certificate", chain, []byte{0x30, 0}, false, "cannot be read"},
 		{"PSS", []*testsign.Authority{make("signer", "signer", middle, func(c *template) { c.SignatureAlgorithm = x509.SHA256WithRSAPSS })}, middle.Raw, false, "is signed with"},
 	} {
@@ -104,6 +121,9 @@ func TestSigns(t *testing.T) {
 			s, err := authenticode.Parse(testsign.Signing{Image: image, Signer: tc.chain[0], Certificates: certs}.Make(t))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if tc.anchor == nil {
+				tc.anchor = tc.chain[0].Raw
 			}
 			got, err := s.Signs(image, tc.anchor)
 			if got != tc.want || (tc.unsure == "") != (err == nil) || err != nil && !isUnsure(err, tc.unsure) {
@@ -135,7 +155,13 @@ func TestSignature(t *testing.T) {
 		{"two signers", at(func(s *testsign.SignedData) { s.SignerInfos = append(s.SignerInfos, s.SignerInfos[0]) }), "2 signers"},
 		{"no signer", at(func(s *testsign.SignedData) { s.SignerInfos = nil }), "0 signers"},
 		{"SHA-1", at(func(s *testsign.SignedData) { s.SignerInfos[0].DigestAlgorithm.Algorithm = sha1 }), "digest algorithm is 1.3.14"},
-		{"an unlisted digest", at(func(s *testsign.SignedData) { s.DigestAlgorithms[0].Algorithm = sha1 }), "not among"},
+		{"an unlisted digest", at(func(s *testsign.SignedData) { s.DigestAlgorithms[0].Algorithm = sha1 }), "1 digest algorithms"},
+		{"a digest beside the signer's", at(func(s *testsign.SignedData) {
+			s.DigestAlgorithms = append(s.DigestAlgorithms, pkix.AlgorithmIdentifier{Algorithm: sha1})
+		}), "2 digest algorithms"},
+		{"an attribute of two values", testsign.Signing{Attributes: []testsign.Attribute{
+			{Type: sha1, Values: []asn1.RawValue{{FullBytes: []byte{5, 0}}, {FullBytes: []byte{4, 0}}}},
+		}}, "has 2 values"},
 		{"no RSA", at(func(s *testsign.SignedData) { s.SignerInfos[0].EncryptionAlgorithm.Algorithm = sha1 }), "want RSA"},
 		{"no certificate of the signer", at(func(s *testsign.SignedData) { s.SignerInfos[0].Issuer.Serial = big.NewInt(999) }), "not in the signature"},
 		{"two certificates of the signer", testsign.Signing{Certificates: [][]byte{root.Raw, other.Raw}}, "two certificates"},

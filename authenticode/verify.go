@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"math/big"
+	"slices"
+	"strings"
 )
 
 // maxChain bounds a chain of certificates; signers of EFI images have two or three.
@@ -63,8 +66,11 @@ func (s *Signature) leadsTo(anchor []byte) (bool, error) {
 	if err != nil {
 		return false, unsure("a certificate that the firmware trusts cannot be read: %v", err)
 	}
+	if s.Signer.Equal(trusted) {
+		return s.isAnchor()
+	}
 	chain := []*x509.Certificate{s.Signer}
-	for !bytes.Equal(chain[len(chain)-1].Raw, trusted.Raw) {
+	for !chain[len(chain)-1].Equal(trusted) {
 		last := chain[len(chain)-1]
 		issuer, err := s.issuer(last, trusted)
 		if err != nil || issuer == nil {
@@ -81,11 +87,49 @@ func (s *Signature) leadsTo(anchor []byte) (bool, error) {
 	return authorities(chain)
 }
 
-// issuer finds the certificate that OpenSSL takes as c's issuer, nil without one.
+// isAnchor reports whether OpenSSL takes a signer that it trusts itself. Before it finds that out it has put the issuers
+// that the signature carries on the chain, and verifies those, too: one of them that is wrong spoils the signature.
+// OpenSSL 3.5, x509_vfy.c, build_chain, and check_trust, "Last-resort call to find a trusted copy of the leaf itself".
+func (s *Signature) isAnchor() (bool, error) {
+	chain := []*x509.Certificate{s.Signer}
+	for {
+		last := chain[len(chain)-1]
+		if selfIssued(last) {
+			break
+		}
+		issuer, err := s.issuer(last, s.Signer)
+		if err != nil {
+			return false, err
+		}
+		if issuer == nil {
+			break
+		}
+		ok, err := issued(issuer, last)
+		if err == nil && !ok {
+			err = unsure("the firmware trusts the signer %q, and the signature carries an issuer of it that is wrong", s.Signer.Subject)
+		}
+		if err != nil {
+			return false, err
+		}
+		if chain = append(chain, issuer); len(chain) > maxChain {
+			return false, unsure("the chain of %q has more than %d certificates", s.Signer.Subject, maxChain)
+		}
+	}
+	ok, err := authorities(chain)
+	if err == nil && !ok {
+		err = unsure("the firmware trusts the signer %q, and the signature carries an issuer of it that is no authority", s.Signer.Subject)
+	}
+	return ok, err
+}
+
+// issuer finds the certificate that OpenSSL takes as c's issuer, nil without one that may be it. OpenSSL 3 takes one
+// whose key usage lets it sign no certificates, and fails later, where 1.1.1 looks further.
 func (s *Signature) issuer(c, trusted *x509.Certificate) (*x509.Certificate, error) {
-	if bytes.Equal(c.RawIssuer, c.RawSubject) {
-		if bytes.Equal(trusted.RawSubject, c.RawSubject) {
-			return nil, unsure("two certificates of %q are their own issuers", c.Subject)
+	if selfIssued(c) {
+		for _, k := range append([]*x509.Certificate{trusted}, s.Certificates...) {
+			if !k.Equal(c) && nameKey(k.RawSubject) == nameKey(c.RawSubject) {
+				return nil, unsure("two certificates of %q are their own issuers", c.Subject)
+			}
 		}
 		return nil, nil
 	}
@@ -97,14 +141,36 @@ func (s *Signature) issuer(c, trusted *x509.Certificate) (*x509.Certificate, err
 			return nil, err
 		case !fits:
 			continue
-		case k == trusted:
+		case k == trusted && signsCertificates(k):
 			return k, nil
 		case found != nil && !found.Equal(k):
-			return nil, unsure("the signature has two certificates of %q, and which one the firmware takes is not known", k.Subject)
+			return nil, unsure("there are two certificates of %q, and which one the firmware takes is not known", k.Subject)
 		}
 		found = k
 	}
+	if found != nil && !signsCertificates(found) {
+		return nil, nil
+	}
 	return found, nil
+}
+
+// signsCertificates reports whether the key usage, where there is one, lets a certificate sign others.
+func signsCertificates(c *x509.Certificate) bool {
+	return c.KeyUsage == 0 || c.KeyUsage&x509.KeyUsageCertSign != 0
+}
+
+// selfIssued reports whether a certificate has the name of its issuer.
+func selfIssued(c *x509.Certificate) bool { return nameKey(c.RawIssuer) == nameKey(c.RawSubject) }
+
+// nameKey is the same for all names that OpenSSL may take for the same: it compares strings without regard to their type,
+// the case of letters and the length of white space. It is the same for some others, too.
+// OpenSSL 3.5, crypto/x509/x_name.c, x509_name_canon and asn1_string_canon.
+func nameKey(raw []byte) string {
+	var name pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(raw, &name); err != nil || len(rest) > 0 {
+		return string(raw)
+	}
+	return strings.Join(strings.Fields(strings.ToLower(name.String())), " ")
 }
 
 // oidAuthorityKey is id-ce-authorityKeyIdentifier. RFC 5280, 4.2.1.1.
@@ -117,12 +183,12 @@ type authorityKey struct {
 	Serial *big.Int      `asn1:"optional,tag:2"`
 }
 
-// mayIssue reports whether names, key identifiers and key usage let k be c's issuer.
+// mayIssue reports whether names and key identifiers let k be c's issuer.
 // OpenSSL 3.5, crypto/x509/v3_purp.c, X509_check_issued and X509_check_akid.
 func mayIssue(k, c *x509.Certificate) (bool, error) {
 	if !bytes.Equal(k.RawSubject, c.RawIssuer) {
-		if k.Subject.String() == c.Issuer.String() {
-			return false, unsure("the name of %q is encoded in two ways", k.Subject)
+		if nameKey(k.RawSubject) == nameKey(c.RawIssuer) {
+			return false, unsure("the name of %q is written in two ways", k.Subject)
 		}
 		return false, nil
 	}
@@ -144,7 +210,7 @@ func mayIssue(k, c *x509.Certificate) (bool, error) {
 			return false, unsure("the authority key identifier of %q names another issuer", c.Subject)
 		}
 	}
-	return k.KeyUsage == 0 || k.KeyUsage&x509.KeyUsageCertSign != 0, nil
+	return true, nil
 }
 
 // issued reports whether the signature of c verifies with k's key.
@@ -181,11 +247,13 @@ func authorities(chain []*x509.Certificate) (bool, error) {
 			for _, k := range knownExtensions {
 				known = known || k.Equal(e.Id)
 			}
-			if e.Critical && !known || e.Id.Equal(oidNameConstraints) {
+			if e.Critical && !known || isOdd(e.Id) || e.Id.Equal(oidKeyUsage) && c.KeyUsage == 0 {
 				return false, unsure("%q has the extension %s, and what the firmware makes of it is not known", c.Subject, e.Id)
 			}
 		}
 		switch {
+		case c.BasicConstraintsValid && !c.IsCA && (c.MaxPathLen > 0 || c.MaxPathLenZero):
+			return false, unsure("%q is no authority and limits its path, and what the firmware makes of that is not known", c.Subject)
 		case i == 0:
 		case !c.BasicConstraintsValid:
 			return false, unsure("%q has no basic constraints, and whether the firmware takes it as an authority is not known", c.Subject)
@@ -198,4 +266,14 @@ func authorities(chain []*x509.Certificate) (bool, error) {
 	return true, nil
 }
 
-var oidNameConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
+var oidKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 15}
+
+// oddExtensions have consequences even where they are not critical: name constraints, blocks of addresses and of numbers
+// of autonomous systems, and what makes a proxy's certificate. RFC 5280, RFC 3779 and RFC 3820.
+var oddExtensions = []asn1.ObjectIdentifier{
+	{2, 5, 29, 30}, {1, 3, 6, 1, 5, 5, 7, 1, 7}, {1, 3, 6, 1, 5, 5, 7, 1, 8}, {1, 3, 6, 1, 5, 5, 7, 1, 14},
+}
+
+func isOdd(id asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(oddExtensions, id.Equal)
+}

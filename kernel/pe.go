@@ -72,6 +72,7 @@ func (r *sectionRow) virtualSize() uint32      { return binary.LittleEndian.Uint
 func (r *sectionRow) virtualAddress() uint32   { return binary.LittleEndian.Uint32(r[12:]) }
 func (r *sectionRow) sizeOfRawData() uint32    { return binary.LittleEndian.Uint32(r[16:]) }
 func (r *sectionRow) pointerToRawData() uint32 { return binary.LittleEndian.Uint32(r[20:]) }
+func (r *sectionRow) characteristics() uint32  { return binary.LittleEndian.Uint32(r[36:]) }
 
 // A Span is a run of bytes of the file.
 type Span struct {
@@ -83,10 +84,11 @@ func (s Span) End() int64 { return s.Off + s.Len }
 
 // A Section is one row of an image's section table.
 type Section struct {
-	Name           string // at most 8 bytes, ".text"
-	VirtualAddress uint32
-	VirtualSize    uint32
-	Raw            Span // its bytes in the file; Len is 0 for a section without any
+	Name            string // at most 8 bytes, ".text"
+	VirtualAddress  uint32
+	VirtualSize     uint32
+	Raw             Span // its bytes in the file; Len is 0 for a section without any
+	Characteristics SectionFlags
 }
 
 // A PE is an EFI application for x86-64: a kernel, a boot loader or a unified kernel image. It holds on to the bytes
@@ -227,10 +229,11 @@ func (p *PE) readSections(table []byte) error {
 	for off := 0; off < len(table); off += sectionRowSize {
 		row, at := (*sectionRow)(table[off:]), base+int64(off)
 		s := Section{
-			Name:           row.name(),
-			VirtualAddress: row.virtualAddress(),
-			VirtualSize:    row.virtualSize(),
-			Raw:            Span{int64(row.pointerToRawData()), int64(row.sizeOfRawData())},
+			Name:            row.name(),
+			VirtualAddress:  row.virtualAddress(),
+			VirtualSize:     row.virtualSize(),
+			Raw:             Span{int64(row.pointerToRawData()), int64(row.sizeOfRawData())},
+			Characteristics: SectionFlags(row.characteristics()),
 		}
 		p.Sections = append(p.Sections, s)
 		if s.Raw.Len == 0 {

@@ -60,6 +60,12 @@ func shimUnknown(p *platform) (string, error) {
 	if text, err := p.loadOptions(); err == nil && len(text) == 0 {
 		return "what a shim hands to the kernel for an empty command line without an initrd was not seen", nil
 	}
+	if p.Kernel == nil {
+		return "", nil // another blocker says so
+	}
+	if why := shim.Refusal(p.Kernel.PE); why != "" {
+		return "the shim does not load the kernel: " + why, nil
+	}
 	return "", nil
 }
 

@@ -50,6 +50,10 @@ func TestShimUnknown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	old, err := kernel.Parse(bytes.Replace(fixtures.Kernel(t, "vmlinuz-6.12-cloud"), []byte(".compat\x00"), []byte(".reloc\x00\x00"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name, firmware string
 		shim           *shim.Image
@@ -61,6 +65,7 @@ func TestShimUnknown(t *testing.T) {
 		{"another release", "ovmf-2026.08", debianShim(t, "$Version: 16.1", "$Version: 15.8"), plainArgs("-shim", "s"), `release "15.8"`},
 		{"no release", "ovmf-2026.08", debianShim(t, "UEFI SHIM\n", "UEFI SHIN\n"), plainArgs("-shim", "s"), `release ""`},
 		{"an odd list", "ovmf-2026.08", debianShim(t, "\xb2\x03\x00\x00\x30\x82\x03\x9e", "\xb2\x03\x00\x00\x31\x82\x03\x9e"), plainArgs("-shim", "s"), "what the shim measures is not known"},
+		{"a kernel with a section .reloc", "ovmf-2026.08", good, plainArgs("-shim", "s"), "the shim does not load the kernel: its section .reloc"},
 		{"no command line", "ovmf-2026.08", good, noCommandLine, "empty command line"},
 		{"Secure Boot and a kernel with .sbat", "inteltdx-2026.08", good, plainArgs("-shim", "s"), "whether the shim starts the kernel, and on whose word, is not predicted"},
 		{"Secure Boot", "inteltdx-2026.08", good, plainArgs("-shim", "s"), "the shim does not start the kernel: the kernel has no .sbat"},
@@ -69,6 +74,9 @@ func TestShimUnknown(t *testing.T) {
 			img := NewImage(firmware(t, tc.firmware), anyKernel(t), nil)
 			if strings.HasSuffix(tc.name, ".sbat") {
 				img.Kernel = withSBAT
+			}
+			if strings.HasSuffix(tc.name, ".reloc") {
+				img.Kernel = old
 			}
 			img.Shim = tc.shim
 			r, err := Measure(img, parse(t, "10.2.2", tc.args), Options{})
