@@ -67,6 +67,9 @@ type attribute struct {
 	Values []asn1.RawValue `asn1:"set"`
 }
 
+// maxCertificates bounds the work that a signature makes; those of EFI images carry two or three.
+const maxCertificates = 32
+
 // A Signature is one Authenticode signature.
 type Signature struct {
 	// Signer is the certificate that signed.
@@ -106,6 +109,9 @@ func Parse(data []byte) (*Signature, error) {
 	certificates, err := x509.ParseCertificates(sd.Certificates.Bytes)
 	if err != nil {
 		return nil, unsure("a certificate of the signature cannot be read: %v", err)
+	}
+	if len(certificates) > maxCertificates {
+		return nil, unsure("the signature has %d certificates, want at most %d", len(certificates), maxCertificates)
 	}
 	s.Certificates = certificates
 	if err := s.readSigner(&sd.SignerInfos[0]); err != nil {

@@ -165,6 +165,7 @@ func TestSignature(t *testing.T) {
 		{"no RSA", at(func(s *testsign.SignedData) { s.SignerInfos[0].EncryptionAlgorithm.Algorithm = sha1 }), "want RSA"},
 		{"no certificate of the signer", at(func(s *testsign.SignedData) { s.SignerInfos[0].Issuer.Serial = big.NewInt(999) }), "not in the signature"},
 		{"two certificates of the signer", testsign.Signing{Certificates: [][]byte{root.Raw, other.Raw}}, "two certificates"},
+		{"many certificates", testsign.Signing{Certificates: slices.Repeat([][]byte{root.Raw}, 33)}, "33 certificates"},
 		{"a broken certificate", testsign.Signing{Certificates: [][]byte{root.Raw[:40]}}, "cannot be read"},
 		{"no attributes", at(func(s *testsign.SignedData) { s.SignerInfos[0].AuthenticatedAttributes = asn1.RawValue{} }), "no authenticated attributes"},
 		{"no digest", testsign.Signing{EditAttributes: func(a []testsign.Attribute) []testsign.Attribute { return a[:1] }}, "no digest"},

@@ -20,6 +20,9 @@ const (
 func (p *PE) SectionData(name string) ([]byte, bool) {
 	for _, s := range p.Sections {
 		if s.Name == name || p.longName(s.Name) == name {
+			if s.Raw.Len == 0 { // it may start anywhere
+				return nil, true
+			}
 			return p.data[s.Raw.Off : s.Raw.Off+min(s.Raw.Len, int64(s.VirtualSize))], true
 		}
 	}

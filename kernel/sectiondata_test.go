@@ -54,3 +54,19 @@ func TestSectionData(t *testing.T) {
 }
 
 func replace(b []byte, old, with string) { copy(b[bytes.Index(b, []byte(old)):], with) }
+
+// TestSectionWithoutBytes has a section of no bytes that starts behind the file, where nothing is read.
+func TestSectionWithoutBytes(t *testing.T) {
+	data := bytes.Clone(fixtures.File(t, "kernel", "shimx64-16.1.efi.zst"))
+	data = data[:len(data):len(data)]
+	row := bytes.Index(data, []byte(".sbat\x00\x00\x00"))
+	binary.LittleEndian.PutUint32(data[row+16:], 0)
+	binary.LittleEndian.PutUint32(data[row+20:], uint32(len(data)|0x1ff))
+	p, err := kernel.ParsePE(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := p.SectionData(".sbat"); !ok || len(got) != 0 {
+		t.Errorf("%t, %d bytes, want none", ok, len(got))
+	}
+}

@@ -6,14 +6,19 @@ import (
 	"github.com/tdxkit/tdxkit/kernel"
 )
 
-// Refusal says why a shim does not load an image, whether Secure Boot is on or not; it is empty where it does. Linux
-// before 6.7 has a section .reloc that no directory entry names, which firmware takes and a shim does not.
-// Shim 16.1, pe-relocate.c, read_header and get_section_vma; pe.c, generate_hash and handle_image.
-func Refusal(pe *kernel.PE) string {
+// Refusal says why the shim does not load an image, or may not, whether Secure Boot is on or not; it is empty where it
+// does. A shim that says that it can do without memory that is writable and executable asks that of the image, too, where
+// the firmware sees to it, which depends on the build. Linux before 6.7 has a section .reloc that no directory entry names, which firmware takes and a shim does not.
+// Shim 16.1, pe-relocate.c, read_header and get_section_vma; set_shim_nx_policy; pe.c, generate_hash
+// and handle_image.
+func (img *Image) Refusal(pe *kernel.PE) string {
 	l := pe.Loading()
+	nx := img.Loading().NXCompatible
 	switch {
 	case l.RelocationsStripped:
 		return "its relocations are stripped"
+	case nx && !l.NXCompatible:
+		return "it does not say that it is compatible with NX, which the shim does and may ask for"
 	case !l.HasRelocations:
 		return "it has no directory entry for relocations"
 	case pe.Signed() && pe.Certificates.End() != pe.Size():
@@ -27,6 +32,10 @@ func Refusal(pe *kernel.PE) string {
 		}
 		if s.Characteristics&kernel.SectionDiscardable != 0 && s.VirtualSize == 0 || s.Characteristics&kernel.SectionReadable == 0 {
 			continue
+		}
+		const both = kernel.SectionWritable | kernel.SectionExecutable
+		if nx && s.Characteristics&(both|kernel.SectionDiscardable) == both {
+			return fmt.Sprintf("its section %d, %q, is writable and executable, which the shim may not allow", i, s.Name)
 		}
 		if s.VirtualAddress <= l.EntryPoint && last > uint64(l.EntryPoint) {
 			entries++

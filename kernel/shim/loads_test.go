@@ -8,11 +8,12 @@ import (
 
 	"github.com/tdxkit/tdxkit/fixtures"
 	"github.com/tdxkit/tdxkit/kernel"
-	"github.com/tdxkit/tdxkit/kernel/shim"
 )
 
 // TestRefusal has a kernel that a shim was seen to start, and one for each way in which it would not load it.
 func TestRefusal(t *testing.T) {
+	withoutNX := parse(t, func([]byte, int) {})
+	img := parse(t, func(b []byte, _ int) { b[int(binary.LittleEndian.Uint32(b[0x3c:]))+24+71] |= 1 })
 	data := fixtures.Kernel(t, "vmlinuz-6.12-cloud")
 	row := func(name string) int { return bytes.Index(data[:0x1000], append([]byte(name), 0)) }
 	headers := int(binary.LittleEndian.Uint32(data[0x3c:]))
@@ -30,6 +31,8 @@ func TestRefusal(t *testing.T) {
 		put(b, relocations, at(b, compat+12))
 		put(b, relocations+4, 8)
 	}
+	noNX := func(b []byte) { b[optional+71] &^= 1 }
+	writable := func(b []byte) { put(b, text+36, at(b, text+36)|uint32(kernel.SectionWritable)) }
 	for _, tc := range []struct {
 		name string
 		edit func(b []byte)
@@ -48,6 +51,8 @@ func TestRefusal(t *testing.T) {
 			put(b, compat+12, 0x70000000)
 			put(b, relocations, 0x70000000)
 		}, "is not the one"},
+		{"an image without NX", noNX, "compatible with NX"},
+		{"a section that is writable and executable", writable, `".text", is writable`},
 		{"no relocations", func(b []byte) { b[headers+22] |= 1 }, "stripped"},
 		{"no directory entry", func(b []byte) {
 			binary.LittleEndian.PutUint16(b[headers+20:], 112+5*8)
@@ -71,8 +76,19 @@ func TestRefusal(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 			continue
 		}
-		if got := shim.Refusal(pe); (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+		if got := img.Refusal(pe); (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
+	}
+	// A shim that cannot do without such memory does not ask others to.
+	b := bytes.Clone(data)
+	noNX(b)
+	writable(b)
+	pe, err := kernel.ParsePE(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := withoutNX.Refusal(pe); got != "" {
+		t.Errorf("a shim without NX: %q", got)
 	}
 }

@@ -63,7 +63,7 @@ func shimUnknown(p *platform) (string, error) {
 	if p.Kernel == nil {
 		return "", nil // another blocker says so
 	}
-	if why := shim.Refusal(p.Kernel.PE); why != "" {
+	if why := p.Shim.Refusal(p.Kernel.PE); why != "" {
 		return "the shim does not load the kernel: " + why, nil
 	}
 	return "", nil

@@ -67,6 +67,9 @@ func (d *Databases) Judge(img Image) (*Verdict, error) {
 	if err != nil {
 		return &Verdict{Refusal: err.Error()}, nil
 	}
+	if len(signatures) > maxSignatures {
+		return nil, unsure("it carries %d signatures, want at most %d", len(signatures), maxSignatures)
+	}
 	v := &Verdict{Refusal: "it carries no signature of a kind that the firmware knows"}
 	for _, data := range signatures {
 		over, err := d.signed(v, img, data)
@@ -82,6 +85,9 @@ func (d *Databases) Judge(img Image) (*Verdict, error) {
 	}
 	return v, nil
 }
+
+// maxSignatures bounds the work that an image makes: each signature is held against each certificate of db and dbx.
+const maxSignatures = 32
 
 // Reasons of a refusal.
 const (
