@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,15 +11,14 @@ import (
 	"testing"
 
 	"github.com/tdxkit/tdxkit/fixtures"
-	"github.com/tdxkit/tdxkit/kernel"
 )
 
 // coldInitrd is the size of the initrd of BenchmarkColdRun, in bytes.
 const coldInitrd = 50 << 20
 
 // BenchmarkColdRun starts the binary anew for each run, on 4 MiB of firmware, a 12 MB kernel and a 50 MB initrd. Bytes
-// are those of the largest file. It reports the peak of resident memory. Beside each firmware is the limit, SHA-384 of
-// the largest file.
+// are those of the largest file. It reports the peak of resident memory. Beside each firmware is the limit, SHA-384 over
+// as many bytes as the largest file has.
 func BenchmarkColdRun(b *testing.B) {
 	dir := b.TempDir()
 	binary := filepath.Join(dir, "tdxkit")
@@ -40,7 +40,7 @@ func BenchmarkColdRun(b *testing.B) {
 		}
 		line := strings.NewReplacer("--events", "", "fixtures/kernel/initrd.gz", initrd, "fixtures/firmware/ovmf-2026.08.fd", firmware).Replace(string(args))
 		b.Run(build.name, func(b *testing.B) { runCold(b, binary, strings.Fields(line)) })
-		b.Run(build.name+"SHA384", func(b *testing.B) { hashCold(b, initrd) })
+		b.Run(build.name+"SHA384", hashCold)
 	}
 }
 
@@ -60,18 +60,15 @@ func runCold(b *testing.B, binary string, args []string) {
 	b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
 }
 
-// hashCold hashes the largest file, which like all is in the page cache.
-func hashCold(b *testing.B, name string) {
+func hashCold(b *testing.B) {
+	piece := bytes.Repeat([]byte("initrd!\n"), 1<<17)
 	b.SetBytes(coldInitrd)
 	for b.Loop() {
-		f, err := os.Open(name)
-		if err != nil {
-			b.Fatal(err)
+		h := sha512.New384()
+		for range coldInitrd / len(piece) {
+			h.Write(piece)
 		}
-		if _, size, err := kernel.HashInitrd(f); err != nil || size != coldInitrd {
-			b.Fatalf("%d bytes, error %v", size, err)
-		}
-		f.Close()
+		h.Sum(nil)
 	}
 }
 

@@ -66,7 +66,7 @@ func (s *shelf) put(name string, serial uint64, policy *manifest.Policy) {
 // one: the state is read only once the other has written it.
 func TestStateIsHeld(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("no flock")
+		t.Skip("left out: a state file is not locked on Windows, which has no flock")
 	}
 	s := newShelf(t)
 	s.put("m7.json", 7, nil)
