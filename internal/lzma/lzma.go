@@ -34,8 +34,8 @@ type literals [0x400]prob
 // lengths are the probabilities of match lengths.
 type lengths struct {
 	choice, choice2 prob
-	low, mid        [8 << posLog]prob
-	high            [256]prob
+	low, mid        [1 << posLog][16]prob
+	high            [512]prob
 }
 
 // A model is all probabilities but those of literals.
@@ -43,21 +43,30 @@ type model struct {
 	isMatch, isRep0Long [1 << (statesLog + posLog)]prob
 	isRep               [1 << statesLog]prob
 	isRepG              [3][1 << statesLog]prob
-	slots               [4 << 6]prob
+	slots               [4][128]prob
 	special             [128]prob
-	align               [1 << alignBits]prob
+	align               [2 << alignBits]prob
 	match, rep          lengths
 }
 
 func newModel() *model {
 	m := &model{}
 	for _, p := range [][]prob{
-		m.isMatch[:], m.isRep0Long[:], m.isRep[:], m.isRepG[0][:], m.isRepG[1][:], m.isRepG[2][:], m.slots[:], m.special[:], m.align[:],
-		m.match.low[:], m.match.mid[:], m.match.high[:], m.rep.low[:], m.rep.mid[:], m.rep.high[:],
+		m.isMatch[:], m.isRep0Long[:], m.isRep[:], m.isRepG[0][:], m.isRepG[1][:], m.isRepG[2][:], m.special[:], m.align[:],
 	} {
 		initialise(p)
 	}
-	m.match.choice, m.match.choice2, m.rep.choice, m.rep.choice2 = half, half, half, half
+	for i := range m.slots {
+		initialise(m.slots[i][:])
+	}
+	for _, l := range []*lengths{&m.match, &m.rep} {
+		l.choice, l.choice2 = half, half
+		initialise(l.high[:])
+		for i := range l.low {
+			initialise(l.low[i][:])
+			initialise(l.mid[i][:])
+		}
+	}
 	return m
 }
 
@@ -99,10 +108,8 @@ func DecodeIn(data []byte, limit int64, memory func(size int) []byte) ([]byte, e
 	if memory == nil {
 		memory = func(size int) []byte { return make([]byte, size) }
 	}
-	in := make([]byte, len(data)-headerSize+padding)
-	copy(in, data[headerSize:])
 	d := &decoder{
-		in: in, end: len(data) - headerSize, out: memory(int(size)),
+		in: padded(data[headerSize:]), end: len(data) - headerSize, out: memory(int(size)),
 		lc: uint(props % 9), lpMask: 1<<(props/9%5) - 1, pbMask: 1<<(props/45) - 1,
 		model: newModel(),
 	}
@@ -121,6 +128,14 @@ func DecodeIn(data []byte, limit int64, memory func(size int) []byte) ([]byte, e
 		return nil, c.Err()
 	}
 	return d.out, nil
+}
+
+// padded returns a stream with padding, which has any content: what lies behind the stream, where that is enough, or a copy.
+func padded(stream []byte) []byte {
+	if n := len(stream) + padding; n <= cap(stream) {
+		return stream[:n]
+	}
+	return append(make([]byte, 0, len(stream)+padding), stream...)[:len(stream)+padding]
 }
 
 // A decoder is one stream.
@@ -146,14 +161,8 @@ func (d *decoder) run(r rangeCoder) (int, rangeCoder) {
 	state, pos, previous := 0, 0, byte(0)
 	for pos < len(out) && r.pos <= d.end {
 		posState := pos & d.pbMask
-		// The bit that every symbol begins with is decoded in place: a call of bit would cost as much as the bit.
-		q := &m.isMatch[(state<<posLog|posState)&(len(m.isMatch)-1)]
-		v := uint32(*q)
-		bound := r.rng >> probBits * v
-		if r.code < bound {
-			r.rng = bound
-			*q = prob(v + (1<<probBits-v)>>moveBits)
-			r = r.normal(in)
+		var bit uint32
+		if r, bit = r.normal(in).bit(&m.isMatch[(state<<posLog|posState)&(len(m.isMatch)-1)]); bit == 0 {
 			p := &d.literals[(pos&d.lpMask)<<d.lc|int(previous)>>(8-d.lc)]
 			switch {
 			case state < litStates:
@@ -168,13 +177,8 @@ func (d *decoder) run(r rangeCoder) (int, rangeCoder) {
 			state = afterLiteral[state]
 			continue
 		}
-		r.rng -= bound
-		r.code -= bound
-		*q = prob(v - v>>moveBits)
-		r = r.normal(in)
-		var bit uint32
 		var n int
-		if r, bit = r.bit(in, &m.isRep[state]); bit == 0 {
+		if r, bit = r.normal(in).bit(&m.isRep[state]); bit == 0 {
 			r, n = r.length(in, &m.match, posState)
 			rep = reps{0, rep[0], rep[1], rep[2]}
 			r, rep[0] = r.distance(in, m, n)
@@ -191,7 +195,7 @@ func (d *decoder) run(r rangeCoder) (int, rangeCoder) {
 		pos = copyMatch(out, pos, rep[0]+1, n)
 		previous = out[pos-1]
 	}
-	return pos, r
+	return pos, r.normal(in)
 }
 
 // The states that follow each state.

@@ -1,5 +1,7 @@
 package lzma
 
+import "math/bits"
+
 // A prob is the probability that a bit is 0, of 2048.
 type prob = uint16
 
@@ -16,31 +18,39 @@ const (
 // A rangeCoder is the decoder's position: it is handed on by value, so that it stays in registers. Its methods read
 // input that is padded.
 //
-// Trees of bits are decoded without branches on the bits, which are close to random: a mask that is all ones for a 0
-// bit chooses. Single bits, which are not random, take a branch. Where the next probability is one of two, both are
-// loaded before the bit is known, so that the loads wait for nothing.
+// Trees of bits are decoded without branches on the bits, which are close to random. A bit is 0 if the subtraction of the
+// bound borrows. What is next follows by pick, which compiles to a conditional move; an index follows by arithmetic from
+// the borrow, since the compiler makes a branch of every choice that decides what is loaded. Where the next probability
+// is one of two, both are loaded before the bit is known, so that the loads wait for nothing. Single bits, which are not
+// random, take a branch.
 type rangeCoder struct {
 	rng, code uint32
 	pos       int // in the input
 }
 
-// bit decodes one bit.
-func (r rangeCoder) bit(in []byte, p *prob) (rangeCoder, uint32) {
+// pick returns what is next after a 0 bit where code is below bound, and after a 1 bit where it is not.
+func pick(code, bound, zero, one uint32) uint32 {
+	if code < bound {
+		return zero
+	}
+	return one
+}
+
+// adapt returns a probability v moved toward the bit that was decoded, which is 0 if there was a borrow.
+func adapt(v uint32, borrow uint64) prob {
+	return prob(int32(v) - (int32(v)+int32(-borrow)&toward)>>moveBits)
+}
+
+// bit decodes one bit, where the range is large enough for it: see normal.
+func (r rangeCoder) bit(p *prob) (rangeCoder, uint32) {
 	v := uint32(*p)
-	bit := uint32(0)
-	if bound := r.rng >> probBits * v; r.code < bound {
-		r.rng = bound
+	bound := r.rng >> probBits * v
+	if r.code < bound {
 		*p = prob(v + (1<<probBits-v)>>moveBits)
-	} else {
-		r.rng -= bound
-		r.code -= bound
-		*p = prob(v - v>>moveBits)
-		bit = 1
+		return rangeCoder{bound, r.code, r.pos}, 0
 	}
-	if r.rng < top {
-		r.rng, r.code, r.pos = r.rng<<8, r.code<<8|uint32(in[r.pos]), r.pos+1
-	}
-	return r, bit
+	*p = prob(v - v>>moveBits)
+	return rangeCoder{r.rng - bound, r.code - bound, r.pos}, 1
 }
 
 // literal decodes a byte that follows a literal, highest bit first.
@@ -53,16 +63,14 @@ func (r rangeCoder) literal(in []byte, p *literals) (rangeCoder, byte) {
 			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
 		}
 		bound := rng >> probBits * v
-		diff := uint64(code) - uint64(bound)
-		zero := uint32(diff >> 32)
-		code = uint32(diff) + bound&zero
-		rng -= bound
-		rng += (bound - rng) & zero
-		p[symbol] = prob(int32(v) - (int32(v)+int32(zero)&toward)>>moveBits)
-		v = v1 ^ (v0^v1)&zero
-		symbol = symbol<<1 + 1 + zero
+		rest, borrow := bits.Sub64(uint64(code), uint64(bound), 0)
+		p[symbol] = adapt(v, borrow)
+		symbol = symbol<<1 + 1 - uint32(borrow)
+		v = pick(code, bound, v0, v1)
+		rng = pick(code, bound, bound, rng-bound)
+		code = pick(code, bound, code, uint32(rest))
 	}
-	return rangeCoder{rng, code, pos}.normal(in), byte(symbol)
+	return rangeCoder{rng, code, pos}, byte(symbol)
 }
 
 // matched decodes a byte that follows a match. The byte at the match's distance chooses the probabilities as long as
@@ -84,41 +92,42 @@ func (r rangeCoder) matched(in []byte, p *literals, match uint32) (rangeCoder, b
 			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
 		}
 		bound := rng >> probBits * v
-		diff := uint64(code) - uint64(bound)
-		zero := uint32(diff >> 32)
-		code = uint32(diff) + bound&zero
-		rng -= bound
-		rng += (bound - rng) & zero
-		*q = prob(int32(v) - (int32(v)+int32(zero)&toward)>>moveBits)
-		v = v1 ^ (v0^v1)&zero
-		offset &= bit ^ zero
+		rest, borrow := bits.Sub64(uint64(code), uint64(bound), 0)
+		*q = adapt(v, borrow)
+		offset &= bit ^ uint32(-borrow)
 		bit = match & offset
-		symbol = symbol<<1 + 1 + zero
+		symbol = symbol<<1 + 1 - uint32(borrow)
+		v = pick(code, bound, v0, v1)
+		rng = pick(code, bound, bound, rng-bound)
+		code = pick(code, bound, code, uint32(rest))
 	}
-	return rangeCoder{rng, code, pos}.normal(in), byte(symbol)
+	return rangeCoder{rng, code, pos}, byte(symbol)
 }
 
-// tree decodes a number of log2(len(p)) bits, highest bit first.
-func (r rangeCoder) tree(in []byte, p []prob) (rangeCoder, int) {
+// A treeOf is the probabilities of a tree of 3, 4, 6 or 8 bits: one for each node but the leaves, from 1 on. The leaves'
+// are loaded and not used.
+type treeOf interface {
+	[16]prob | [32]prob | [128]prob | [512]prob
+}
+
+// tree decodes the bits of a tree, highest first.
+func tree[T treeOf](r rangeCoder, in []byte, p *T) (rangeCoder, int) {
 	rng, code, pos := r.rng, r.code, r.pos
-	symbol, v := uint32(1), uint32(p[1])
-	for symbol < uint32(len(p)) {
-		below := symbol << 1 & (uint32(len(p)) - 1) // of no meaning below the last level
-		v0, v1 := uint32(p[below]), uint32(p[below+1])
+	symbol, v := uint32(1), uint32((*p)[1])
+	for symbol < uint32(len(*p))/2 {
+		v0, v1 := uint32((*p)[symbol<<1]), uint32((*p)[symbol<<1+1])
 		if rng < top {
 			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
 		}
 		bound := rng >> probBits * v
-		diff := uint64(code) - uint64(bound)
-		zero := uint32(diff >> 32)
-		code = uint32(diff) + bound&zero
-		rng -= bound
-		rng += (bound - rng) & zero
-		p[symbol] = prob(int32(v) - (int32(v)+int32(zero)&toward)>>moveBits)
-		v = v1 ^ (v0^v1)&zero
-		symbol = symbol<<1 + 1 + zero
+		rest, borrow := bits.Sub64(uint64(code), uint64(bound), 0)
+		(*p)[symbol] = adapt(v, borrow)
+		symbol = symbol<<1 + 1 - uint32(borrow)
+		v = pick(code, bound, v0, v1)
+		rng = pick(code, bound, bound, rng-bound)
+		code = pick(code, bound, code, uint32(rest))
 	}
-	return rangeCoder{rng, code, pos}.normal(in), int(symbol) - len(p)
+	return rangeCoder{rng, code, pos}, int(symbol) - len(*p)/2
 }
 
 // reverse decodes a number of n bits, lowest bit first.
@@ -131,32 +140,33 @@ func (r rangeCoder) reverse(in []byte, p []prob, n uint) (rangeCoder, int) {
 		}
 		v := uint32(p[symbol])
 		bound := rng >> probBits * v
-		diff := uint64(code) - uint64(bound)
-		zero := uint32(diff >> 32)
-		code = uint32(diff) + bound&zero
-		rng -= bound
-		rng += (bound - rng) & zero
-		p[symbol] = prob(int32(v) - (int32(v)+int32(zero)&toward)>>moveBits)
-		symbol = symbol<<1 + 1 + zero
-		number += (1 + zero) << (i & 31)
+		rest, borrow := bits.Sub64(uint64(code), uint64(bound), 0)
+		p[symbol] = adapt(v, borrow)
+		symbol = symbol<<1 + 1 - uint32(borrow)
+		number += (1 - uint32(borrow)) << (i & 31)
+		rng = pick(code, bound, bound, rng-bound)
+		code = pick(code, bound, code, uint32(rest))
 	}
-	return rangeCoder{rng, code, pos}.normal(in), int(number)
+	return rangeCoder{rng, code, pos}, int(number)
 }
 
 // direct decodes a number of n bits that have no probability, highest bit first.
 func (r rangeCoder) direct(in []byte, n uint) (rangeCoder, int) {
+	rng, code, pos := r.rng, r.code, r.pos
 	number := uint32(0)
 	for range n {
-		r.rng >>= 1
-		zero := uint32((uint64(r.code) - uint64(r.rng)) >> 32)
-		r.code -= r.rng &^ zero
-		number = number<<1 + 1 + zero
-		r = r.normal(in)
+		if rng < top {
+			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
+		}
+		rng >>= 1
+		rest, borrow := bits.Sub64(uint64(code), uint64(rng), 0)
+		number = number<<1 + 1 - uint32(borrow)
+		code = pick(code, rng, code, uint32(rest))
 	}
-	return r, int(number)
+	return rangeCoder{rng, code, pos}, int(number)
 }
 
-// normal takes the next byte in where the range has become small.
+// normal takes the next byte in where the range is too small for a bit.
 func (r rangeCoder) normal(in []byte) rangeCoder {
 	if r.rng < top {
 		r.rng, r.code, r.pos = r.rng<<8, r.code<<8|uint32(in[r.pos]), r.pos+1
@@ -168,20 +178,20 @@ func (r rangeCoder) normal(in []byte) rangeCoder {
 func (r rangeCoder) length(in []byte, l *lengths, posState int) (rangeCoder, int) {
 	var bit uint32
 	var n int
-	if r, bit = r.bit(in, &l.choice); bit == 0 {
-		return r.tree(in, l.low[posState<<3:][:8])
+	if r, bit = r.normal(in).bit(&l.choice); bit == 0 {
+		return tree(r, in, &l.low[posState])
 	}
-	if r, bit = r.bit(in, &l.choice2); bit == 0 {
-		r, n = r.tree(in, l.mid[posState<<3:][:8])
+	if r, bit = r.normal(in).bit(&l.choice2); bit == 0 {
+		r, n = tree(r, in, &l.mid[posState])
 		return r, n + 8
 	}
-	r, n = r.tree(in, l.high[:])
+	r, n = tree(r, in, &l.high)
 	return r, n + 16
 }
 
 // distance decodes the distance less one of a match with the length n less minMatch.
 func (r rangeCoder) distance(in []byte, m *model, n int) (rangeCoder, int) {
-	r, slot := r.tree(in, m.slots[min(n, 3)<<6:][:64])
+	r, slot := tree(r, in, &m.slots[min(n, 3)])
 	if slot < firstSlot {
 		return r, slot
 	}
@@ -193,21 +203,21 @@ func (r rangeCoder) distance(in []byte, m *model, n int) (rangeCoder, int) {
 		return r, base + low
 	}
 	r, high := r.direct(in, count-alignBits)
-	r, low = r.reverse(in, m.align[:], alignBits)
-	return r, base + high<<alignBits + low
+	r, low = tree(r, in, &m.align) // their order is the reverse
+	return r, base + high<<alignBits + int(bits.Reverse8(uint8(low))>>(8-alignBits))
 }
 
 // repeat decodes a match at one of the last distances, moves that to the front, and returns the match's length. A
 // length of 1 is a single byte.
 func (r rangeCoder) repeat(in []byte, m *model, rep *reps, state, posState int) (rangeCoder, int) {
 	var bit uint32
-	if r, bit = r.bit(in, &m.isRepG[0][state]); bit == 0 {
-		if r, bit = r.bit(in, &m.isRep0Long[state<<posLog|posState]); bit == 0 {
+	if r, bit = r.normal(in).bit(&m.isRepG[0][state]); bit == 0 {
+		if r, bit = r.normal(in).bit(&m.isRep0Long[state<<posLog|posState]); bit == 0 {
 			return r, 1
 		}
-	} else if r, bit = r.bit(in, &m.isRepG[1][state]); bit == 0 {
+	} else if r, bit = r.normal(in).bit(&m.isRepG[1][state]); bit == 0 {
 		*rep = reps{rep[1], rep[0], rep[2], rep[3]}
-	} else if r, bit = r.bit(in, &m.isRepG[2][state]); bit == 0 {
+	} else if r, bit = r.normal(in).bit(&m.isRepG[2][state]); bit == 0 {
 		*rep = reps{rep[2], rep[0], rep[1], rep[3]}
 	} else {
 		*rep = reps{rep[3], rep[0], rep[1], rep[2]}
