@@ -109,20 +109,18 @@ func DecodeIn(data []byte, limit int64, memory func(size int) []byte) ([]byte, e
 		memory = func(size int) []byte { return make([]byte, size) }
 	}
 	d := &decoder{
-		in: padded(data[headerSize:]), end: len(data) - headerSize, out: memory(int(size)),
-		lc: uint(props % 9), lpMask: 1<<(props/9%5) - 1, pbMask: 1<<(props/45) - 1,
-		model: newModel(),
+		out: memory(int(size)), lc: uint(props % 9), lpMask: 1<<(props/9%5) - 1, pbMask: 1<<(props/45) - 1, model: newModel(),
 	}
 	d.literals = make([]literals, 1<<(props%9+props/9%5))
 	for i := range d.literals {
 		initialise(d.literals[i][:])
 	}
-	at, r := d.run(rangeCoder{0xffffffff, code, initBytes})
+	at, ok := d.decode(data[headerSize:], rangeCoder{0xffffffff, code, initBytes})
 	switch {
-	case r.pos > d.end:
-		c.Failf(int64(len(data)), "stream", bin.ErrTruncated, "ends after %d of %d uncompressed bytes", at, size)
-	case at < len(d.out):
-		c.Failf(int64(headerSize+r.pos), "distance", bin.ErrMalformed, "or length at byte %d of %d reaches outside the output", at, size)
+	case !ok:
+		c.Failf(int64(headerSize+at), "distance", bin.ErrMalformed, "or length at byte %d of %d reaches outside the output", d.pos, size)
+	case at > len(data)-headerSize:
+		c.Failf(int64(len(data)), "stream", bin.ErrTruncated, "ends after %d of %d uncompressed bytes", d.pos, size)
 	}
 	if c.Err() != nil {
 		return nil, c.Err()
@@ -130,46 +128,55 @@ func DecodeIn(data []byte, limit int64, memory func(size int) []byte) ([]byte, e
 	return d.out, nil
 }
 
-// padded returns a stream with padding, which has any content: what lies behind the stream, where that is enough, or a copy.
-func padded(stream []byte) []byte {
-	if n := len(stream) + padding; n <= cap(stream) {
-		return stream[:n]
-	}
-	return append(make([]byte, 0, len(stream)+padding), stream...)[:len(stream)+padding]
-}
-
 // A decoder is one stream.
 type decoder struct {
-	in       []byte // with padding
-	end      int    // of the stream in it
 	out      []byte
 	lc       uint
 	lpMask   int
 	pbMask   int
 	literals []literals
 	*model
+
+	rep        reps
+	state, pos int  // pos is how much of out there is
+	previous   byte // before pos
 }
 
 // reps are the last four distances less one, newest first.
 type reps [4]int
 
-// run decodes up to the end of the output, a match that reaches outside it, or the end of the input. It returns how far
-// it got in both.
-func (d *decoder) run(r rangeCoder) (int, rangeCoder) {
-	m, in, out := d.model, d.in, d.out
-	var rep reps
-	state, pos, previous := 0, 0, byte(0)
-	for pos < len(out) && r.pos <= d.end {
+// decode decodes a stream from a position on, up to the end of the output or of the stream. It returns where it stopped,
+// which is behind the end of a stream that is too short, and whether every match lies in the output.
+func (d *decoder) decode(stream []byte, r rangeCoder) (int, bool) {
+	ok := true
+	if end := len(stream) - padding; end >= r.pos {
+		r, ok = d.run(stream, end, r)
+	}
+	from := r.pos
+	if ok && d.pos < len(d.out) {
+		tail := make([]byte, len(stream)-from+padding)
+		copy(tail, stream[from:])
+		r.pos = 0
+		r, ok = d.run(tail, len(stream)-from, r)
+		r.pos += from
+	}
+	return r.pos, ok
+}
+
+// run decodes up to the end of the output or a symbol that begins behind an end of the input, behind which there has to be
+// padding. It stops with false before a match that reaches outside the output.
+func (d *decoder) run(in []byte, end int, r rangeCoder) (_ rangeCoder, ok bool) {
+	m, out := d.model, d.out
+	rep, state, pos, previous := d.rep, d.state, d.pos, d.previous
+	ok = true
+	for ok && pos < len(out) && r.pos <= end {
 		posState := pos & d.pbMask
 		var bit uint32
 		if r, bit = r.normal(in).bit(&m.isMatch[(state<<posLog|posState)&(len(m.isMatch)-1)]); bit == 0 {
 			p := &d.literals[(pos&d.lpMask)<<d.lc|int(previous)>>(8-d.lc)]
-			switch {
-			case state < litStates:
+			if state < litStates {
 				r, previous = r.literal(in, p)
-			case rep[0] >= pos:
-				return pos, r
-			default:
+			} else {
 				r, previous = r.matched(in, p, uint32(out[pos-rep[0]-1]))
 			}
 			out[pos] = previous
@@ -189,13 +196,13 @@ func (d *decoder) run(r rangeCoder) (int, rangeCoder) {
 		} else {
 			state = afterRep[state]
 		}
-		if rep[0] >= pos || n > len(out)-pos {
-			return pos, r
+		if ok = rep[0] < pos && n <= len(out)-pos; ok {
+			pos = copyMatch(out, pos, rep[0]+1, n)
+			previous = out[pos-1]
 		}
-		pos = copyMatch(out, pos, rep[0]+1, n)
-		previous = out[pos-1]
 	}
-	return pos, r.normal(in)
+	d.rep, d.state, d.pos, d.previous = rep, state, pos, previous
+	return r.normal(in), ok
 }
 
 // The states that follow each state.

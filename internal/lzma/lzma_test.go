@@ -87,23 +87,6 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestDecodeInPlace holds that what lies behind a stream, which is read as padding, changes nothing.
-func TestDecodeInPlace(t *testing.T) {
-	for _, name := range []string{"text", "noise", "far"} {
-		s := stream(t, name)
-		want, err := lzma.Decode(s[:len(s):len(s)], limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, b := range []byte{0, 0x5a, 0xff} {
-			got, err := lzma.Decode(append(bytes.Clone(s), bytes.Repeat([]byte{b}, 100)...)[:len(s)], limit)
-			if err != nil || !bytes.Equal(got, want) {
-				t.Errorf("%s, with 0x%02x behind it: %d bytes, error %v", name, b, len(got), err)
-			}
-		}
-	}
-}
-
 func TestDecodeRejects(t *testing.T) {
 	change := func(off int, b ...byte) []byte {
 		s := bytes.Clone(stream(t, "text"))
