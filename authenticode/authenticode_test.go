@@ -293,7 +293,11 @@ func TestRealSignatures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		signatures, err := authenticode.Split(pe.CertificateTable(), pe.Certificates.Off)
+		table, err := pe.CertificateTable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		signatures, err := authenticode.Split(table, pe.Certificates.Off)
 		if err != nil || len(signatures) != len(tc.want) {
 			t.Fatalf("%s: %d signatures, %v", tc.name, len(signatures), err)
 		}
@@ -330,7 +334,11 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(pe.CertificateTable())
+	table, err := pe.CertificateTable()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(table)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		signatures, err := authenticode.Split(b, 0)
 		if err != nil {

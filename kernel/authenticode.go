@@ -33,9 +33,9 @@ func (p *PE) layOut(optOff int64) error {
 	checkSum := optOff + checkSumOff
 	p.spans = append(p.spans, Span{0, checkSum})
 	next := checkSum + checkSumSize
-	if dirs := (*optionalHeader)(p.data[optOff:]).numberOfRvaAndSizes(); dirs > certificateEntry {
+	if dirs := (*optionalHeader)(p.head[optOff:]).numberOfRvaAndSizes(); dirs > certificateEntry {
 		entry := optOff + optionalFixed + certificateEntry*directorySize
-		p.Certificates = Span{int64(binary.LittleEndian.Uint32(p.data[entry:])), int64(binary.LittleEndian.Uint32(p.data[entry+4:]))}
+		p.Certificates = Span{int64(binary.LittleEndian.Uint32(p.head[entry:])), int64(binary.LittleEndian.Uint32(p.head[entry+4:]))}
 		if p.Certificates.Len > 0 && p.Certificates.End() > p.Size() {
 			return peError(entry, "certificate table", bin.ErrTruncated, "ends at 0x%x, the file has 0x%x bytes", p.Certificates.End(), p.Size())
 		}
@@ -65,21 +65,15 @@ func (p *PE) layOut(optOff int64) error {
 func (p *PE) Spans() []Span { return slices.Clone(p.spans) }
 
 // Authenticode returns the SHA-384 digest of the image as OVMF measures it. It is computed once; concurrent calls
-// are safe.
-func (p *PE) Authenticode() [48]byte {
-	p.once.Do(func() {
-		h := sha512.New384()
-		for _, s := range p.spans {
-			h.Write(p.data[s.Off:s.End()])
-		}
-		h.Sum(p.digest[:0])
-	})
-	return p.digest
+// are safe. Errors wrap ErrRead.
+func (p *PE) Authenticode() ([48]byte, error) {
+	p.once.Do(func() { p.digest, p.failed = p.AuthenticodePatched(nil) })
+	return p.digest, p.failed
 }
 
 // AuthenticodePatched returns what Authenticode would return for the file with the patches applied, without copying
 // the file. Patches must lie in the file, must not overlap, and must leave the PE headers alone, since those decide
-// what is hashed; otherwise the error wraps ErrPatch.
+// what is hashed; otherwise the error wraps ErrPatch. Other errors wrap ErrRead.
 func (p *PE) AuthenticodePatched(patches []Patch) ([48]byte, error) {
 	h := sha512.New384()
 	if err := p.WriteAuthenticode(h, patches); err != nil {
@@ -98,7 +92,7 @@ func (p *PE) WriteAuthenticode(w io.Writer, patches []Patch) error {
 		return err
 	}
 	for _, s := range p.spans {
-		if err := writeSpan(w, p.data, s, sorted); err != nil {
+		if err := p.writeSpan(w, s, sorted); err != nil {
 			return err
 		}
 	}
@@ -127,14 +121,14 @@ func (p *PE) sortPatches(patches []Patch) ([]Patch, error) {
 
 // writeSpan writes the bytes of s to w, taking those that a patch replaces from the patch. The patches are sorted and
 // do not overlap.
-func writeSpan(w io.Writer, data []byte, s Span, patches []Patch) error {
+func (p *PE) writeSpan(w io.Writer, s Span, patches []Patch) error {
 	at := s.Off
 	for _, q := range patches {
 		from, to := max(at, q.Off), min(s.End(), q.Off+int64(len(q.Bytes)))
 		if from >= to {
 			continue
 		}
-		if _, err := w.Write(data[at:from]); err != nil {
+		if err := p.write(w, Span{at, from - at}); err != nil {
 			return err
 		}
 		if _, err := w.Write(q.Bytes[from-q.Off : to-q.Off]); err != nil {
@@ -142,6 +136,5 @@ func writeSpan(w io.Writer, data []byte, s Span, patches []Patch) error {
 		}
 		at = to
 	}
-	_, err := w.Write(data[at:s.End()])
-	return err
+	return p.write(w, Span{at, s.End() - at})
 }

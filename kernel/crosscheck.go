@@ -33,7 +33,7 @@ func openSaferwall(data []byte) (f *pe.File, err error) {
 // checkSaferwall reads the headers again with saferwall/pe and refuses the image if the two readers see different
 // sections: then one of them is wrong about which bytes are hashed.
 func checkSaferwall(p *PE) error {
-	f, err := openSaferwall(p.data)
+	f, err := openSaferwall(p.head)
 	if err != nil {
 		return peError(0, "headers", bin.ErrUnsupported, "are refused by a second reader: %v", err)
 	}
@@ -66,7 +66,11 @@ func checkSaferwall(p *PE) error {
 // as Authenticode. An image with a gap before a section or with certificates before its end makes them differ, since
 // saferwall/pe hashes the file front to back; the firmware's digest is the one that Authenticode returns.
 func (p *PE) CrossCheck() error {
-	f, err := openSaferwall(p.data)
+	data, err := p.bytes(Span{0, p.Size()})
+	if err != nil {
+		return err
+	}
+	f, err := openSaferwall(data)
 	if err != nil {
 		return err
 	}
@@ -75,7 +79,11 @@ func (p *PE) CrossCheck() error {
 	if sums := f.AuthentihashExt(h); len(sums) == 1 {
 		copy(got[:], sums[0])
 	}
-	if want := p.Authenticode(); !bytes.Equal(got[:], want[:]) {
+	want, err := p.Authenticode()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got[:], want[:]) {
 		return fmt.Errorf("kernel: digest %x, saferwall/pe has %x", want, got)
 	}
 	return nil

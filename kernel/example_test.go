@@ -21,7 +21,11 @@ func ExampleParse() {
 		return
 	}
 	fmt.Println(img.Setup.Release())
-	digest := img.Authenticode()
+	digest, err := img.Authenticode()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	fmt.Printf("%x...\n", digest[:8])
 	fmt.Println("measures its command line:", img.StubMeasures().LoadOptions)
 	// Output:

@@ -30,10 +30,12 @@ func addBuilds(f *testing.F) {
 	}
 }
 
-// FuzzParse: a kernel is read or refused with a format error, and what is read answers every question.
+// FuzzParse: a kernel is read or refused with a format error, from memory and from a file alike, and what is read answers
+// every question.
 func FuzzParse(f *testing.F) {
 	addBuilds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		sameRead(t, "read from a file", data)
 		img, err := kernel.Parse(data)
 		var fe *bin.FormatError
 		if err != nil {
@@ -79,7 +81,7 @@ func FuzzAuthenticode(f *testing.F) {
 			}
 		}
 		want, err := reference.Authenticode(data)
-		if got := p.Authenticode(); err != nil || got != want {
+		if got := digestOf(t, p); err != nil || got != want {
 			t.Fatalf("%x, reference %x, %v", got, want, err)
 		}
 		if got, err := p.AuthenticodePatched([]kernel.Patch{{Off: int64(len(data)) - 1, Bytes: data[len(data)-1:]}}); err == nil && got != want {

@@ -10,14 +10,10 @@ import (
 // ErrEmptyInitrd is returned for an initrd without a byte, which QEMU cannot load.
 var ErrEmptyInitrd = errors.New("initrd is empty")
 
-// hashBuffer is how many bytes of an initrd are held at a time: enough to make reading cheap, and few enough that a
-// processor still has them all in its cache when it hashes them.
-const hashBuffer = 1 << 18
-
 // HashInitrd reads r to its end and returns the SHA-384 digest and the size of what it read, in bytes. It holds 256 KiB
 // of it at a time. An empty initrd is ErrEmptyInitrd; other errors are r's.
 func HashInitrd(r io.Reader) (digest [48]byte, size int64, err error) {
-	h, buf := sha512.New384(), make([]byte, hashBuffer)
+	h, buf := sha512.New384(), make([]byte, readBuffer)
 	for {
 		n, err := r.Read(buf)
 		h.Write(buf[:n])

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/u-root/u-root/pkg/boot/bzimage"
@@ -125,21 +126,47 @@ type Image struct {
 	Payload Span // the compressed kernel proper
 	// Compression is the payload's format as `file` calls it, "xz"; "unknown" for one that this program cannot name.
 	Compression string
+
+	stub [2][]byte // what is before the payload and behind it
 }
 
 // Parse reads a bzImage: its PE headers and its setup header. It refuses what cannot be booted with -kernel in a TD,
 // with a message that says what the file is where that can be told. Errors are bin.FormatErrors. The image holds on
 // to data, which must not change afterwards.
-func Parse(data []byte) (*Image, error) {
-	if err := refuseOther(data); err != nil {
+func Parse(data []byte) (*Image, error) { return parse(inMemory(data)) }
+
+// Read is Parse for a file of size bytes. It leaves the compressed kernel in the file, if that is where it usually is: most
+// of a kernel is only hashed, and is read when a digest is asked for. The file must not be closed or change before that.
+// Errors are bin.FormatErrors or wrap ErrRead.
+func Read(file io.ReaderAt, size int64) (*Image, error) {
+	if err := checkSize(size); err != nil {
 		return nil, err
 	}
-	p, err := ParsePE(data)
+	c, err := inFile(file, size)
+	if err != nil {
+		return nil, err
+	}
+	img, err := parse(c)
+	if err == nil || c.gap.Len == 0 {
+		return img, err
+	}
+	// Of an odd image the gap may be what has to be parsed, so an error needs the whole of it.
+	if c.head, err = c.load(c.head, size); err != nil {
+		return nil, err
+	}
+	return Parse(c.head)
+}
+
+func parse(c contents) (*Image, error) {
+	if err := refuseOther(c.head); err != nil {
+		return nil, err
+	}
+	p, err := parsePE(c)
 	if err != nil {
 		return nil, err
 	}
 	img := &Image{PE: p}
-	if err := img.readSetup(data); err != nil {
+	if err := img.readSetup(); err != nil {
 		return nil, err
 	}
 	return img, nil
@@ -164,7 +191,8 @@ func refuseOther(data []byte) error {
 }
 
 // readSetup reads the setup header with u-root after checking every size in it.
-func (img *Image) readSetup(data []byte) error {
+func (img *Image) readSetup() error {
+	data := img.head
 	if len(data) < setupHeaderEnd {
 		return setupError(0, "setup header", bin.ErrTruncated, "ends at 0x%x, the file has 0x%x bytes", setupHeaderEnd, len(data))
 	}
@@ -190,13 +218,13 @@ func (img *Image) readSetup(data []byte) error {
 		img.Setup.XLoadFlags = XLoadFlags(h.XLoadFlags)
 	}
 	setupSize := setupBytes(h.SetupSects)
-	if setupSize > img.Size() {
+	if setupSize > int64(len(data)) {
 		return setupError(offSetupSects, "setup_sects", bin.ErrTruncated, "makes the setup code 0x%x bytes, the file has 0x%x", setupSize, img.Size())
 	}
 	if err := img.readVersion(data[:setupSize], h.Kveraddr); err != nil {
 		return err
 	}
-	return img.readPayload(data, setupSize, h.PayloadOffset, h.PayloadSize)
+	return img.readPayload(setupSize, h.PayloadOffset, h.PayloadSize)
 }
 
 // setupBytes returns the size of boot sector and setup code for a value of setup_sects.
@@ -225,7 +253,7 @@ func (img *Image) readVersion(setup []byte, kernelVersion uint16) error {
 }
 
 // readPayload locates the compressed kernel; payload_offset counts from the end of the setup code.
-func (img *Image) readPayload(data []byte, setupSize int64, offset, length uint32) error {
+func (img *Image) readPayload(setupSize int64, offset, length uint32) (err error) {
 	img.Payload = Span{setupSize + int64(offset), int64(length)}
 	switch {
 	case length < minPayload:
@@ -235,17 +263,28 @@ func (img *Image) readPayload(data []byte, setupSize int64, offset, length uint3
 			img.Payload.Off, img.Payload.End(), img.Size())
 	}
 	img.Compression = "unknown"
-	if f := decompress.Detect(data[img.Payload.Off:img.Payload.End()]); f != nil {
+	first, err := img.bytes(Span{img.Payload.Off, minPayload})
+	if f := decompress.Detect(first); f != nil {
 		img.Compression = f.Name
 	}
-	return nil
+	if err == nil {
+		img.stub[0], err = img.bytes(Span{0, img.Payload.Off})
+	}
+	if err == nil {
+		img.stub[1], err = img.bytes(Span{img.Payload.End(), img.Size() - img.Payload.End()})
+	}
+	return err
 }
 
 // CrossCheck reads the kernel a second time, as a whole, with u-root and saferwall/pe, and says where they disagree with
 // Parse and Authenticode. It copies the kernel and takes some tens of milliseconds.
 func (img *Image) CrossCheck() error {
 	// u-root prints a warning when it meets a signed kernel, so it gets one whose directory entry is cleared.
-	data := bytes.Clone(img.data)
+	data, err := img.bytes(Span{0, img.Size()})
+	if err != nil {
+		return err
+	}
+	data = bytes.Clone(data)
 	if img.Signed() {
 		opt := img.headers.Off + peSignatureLen + coffHeaderSize
 		clear(data[opt+optionalFixed+certificateEntry*directorySize:][:directorySize])

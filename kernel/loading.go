@@ -38,7 +38,7 @@ const (
 
 // Loading reads what the headers say of how the image is loaded. Nothing of it is checked.
 func (p *PE) Loading() Loading {
-	header := p.data[p.headers.Off:p.headers.End()]
+	header := p.head[p.headers.Off:p.headers.End()]
 	optional := header[peSignatureLen+coffHeaderSize:]
 	l := Loading{
 		SizeOfImage:         (*optionalHeader)(optional).sizeOfImage(),

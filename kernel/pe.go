@@ -91,8 +91,8 @@ type Section struct {
 	Characteristics SectionFlags
 }
 
-// A PE is an EFI application for x86-64: a kernel, a boot loader or a unified kernel image. It holds on to the bytes
-// it was parsed from, which must not change afterwards.
+// A PE is an EFI application for x86-64: a kernel, a boot loader or a unified kernel image. It holds on to the bytes or
+// the file that it was parsed from, which must not change afterwards.
 type PE struct {
 	Machine       uint16 // always 0x8664, AMD64
 	Subsystem     uint16 // 10 is an EFI application
@@ -100,22 +100,26 @@ type PE struct {
 	Sections      []Section
 	Certificates  Span // the attribute certificate table as its directory entry says; Len is 0 without one
 
-	data    []byte
+	contents
 	headers Span   // from the PE signature to the end of the section table
 	spans   []Span // what the digest covers, in hashing order
 
 	once   sync.Once
 	digest [48]byte
+	failed error // to compute it
 }
 
 // ParsePE reads the headers of an EFI application for x86-64 and checks every range that its digest depends on. It
 // refuses what edk2's loader refuses before it measures (edk2-stable202502, MdePkg/Library/BasePeCoffLib/BasePeCoff.c,
 // PeCoffLoaderGetPeHeader) and, beyond that, images whose sections overlap and images for other machines. Errors are
 // bin.FormatErrors. The PE holds on to data.
-func ParsePE(data []byte) (*PE, error) {
-	p := &PE{data: data}
-	if int64(len(data)) > bin.MaxKernel {
-		return nil, peError(0, "file size", bin.ErrUnsupported, "is %d bytes, want at most %d", len(data), bin.MaxKernel)
+func ParsePE(data []byte) (*PE, error) { return parsePE(inMemory(data)) }
+
+// parsePE refuses an image whose headers do not lie before the gap.
+func parsePE(c contents) (*PE, error) {
+	p := &PE{contents: c}
+	if err := checkSize(p.Size()); err != nil {
+		return nil, err
 	}
 	opt, table, err := p.readHeaders()
 	if err != nil {
@@ -133,19 +137,26 @@ func ParsePE(data []byte) (*PE, error) {
 	return p, nil
 }
 
+func checkSize(size int64) error {
+	if size > bin.MaxKernel {
+		return peError(0, "file size", bin.ErrUnsupported, "is %d bytes, want at most %d", size, bin.MaxKernel)
+	}
+	return nil
+}
+
 // Size returns the size of the file in bytes.
-func (p *PE) Size() int64 { return int64(len(p.data)) }
+func (p *PE) Size() int64 { return p.size() }
 
 // Signed reports whether the image carries an attribute certificate table.
 func (p *PE) Signed() bool { return p.Certificates.Len > 0 }
 
 // CertificateTable returns the attribute certificate table, which is empty in an image without one. It must not be
-// written to.
-func (p *PE) CertificateTable() []byte {
+// written to. Errors wrap ErrRead.
+func (p *PE) CertificateTable() ([]byte, error) {
 	if !p.Signed() {
-		return nil
+		return nil, nil
 	}
-	return p.data[p.Certificates.Off:p.Certificates.End()]
+	return p.bytes(p.Certificates)
 }
 
 // Section returns the first section of the given name and reports whether there is one.
@@ -168,22 +179,22 @@ func (p *PE) UKI() bool {
 // readHeaders reads the DOS, COFF and optional headers, and returns where the optional header stands and the rows of
 // the section table.
 func (p *PE) readHeaders() (optOff int64, table []byte, err error) {
-	if len(p.data) < dosHeaderSize {
-		return 0, nil, peError(0, "MS-DOS header", bin.ErrTruncated, "needs %d bytes, the file has %d", dosHeaderSize, len(p.data))
+	if len(p.head) < dosHeaderSize {
+		return 0, nil, peError(0, "MS-DOS header", bin.ErrTruncated, "needs %d bytes, the file has %d", dosHeaderSize, len(p.head))
 	}
-	if string(p.data[:2]) != "MZ" {
-		return 0, nil, peError(0, "e_magic", bin.ErrUnsupported, "is %q, want \"MZ\": the file is no EFI application", p.data[:2])
+	if string(p.head[:2]) != "MZ" {
+		return 0, nil, peError(0, "e_magic", bin.ErrUnsupported, "is %q, want \"MZ\": the file is no EFI application", p.head[:2])
 	}
-	peOff := int64(binary.LittleEndian.Uint32(p.data[0x3c:]))
+	peOff := int64(binary.LittleEndian.Uint32(p.head[0x3c:]))
 	coffOff := peOff + peSignatureLen
 	optOff = coffOff + coffHeaderSize
 	if err := p.needs(peOff, optOff+optionalFixed, "e_lfanew", 0x3c); err != nil {
 		return 0, nil, err
 	}
-	if sig := string(p.data[peOff:coffOff]); sig != "PE\x00\x00" {
+	if sig := string(p.head[peOff:coffOff]); sig != "PE\x00\x00" {
 		return 0, nil, peError(peOff, "Signature", bin.ErrMalformed, "is %q, want \"PE\\x00\\x00\"", sig)
 	}
-	coff := (*coffHeader)(p.data[coffOff:])
+	coff := (*coffHeader)(p.head[coffOff:])
 	if m := coff.machine(); m != machineAMD64 {
 		name, ok := machineNames[m]
 		if !ok {
@@ -191,7 +202,7 @@ func (p *PE) readHeaders() (optOff int64, table []byte, err error) {
 		}
 		return 0, nil, peError(coffOff, "Machine", bin.ErrUnsupported, "is 0x%04x (%s), want 0x8664 (x86-64)", m, name)
 	}
-	opt := (*optionalHeader)(p.data[optOff:])
+	opt := (*optionalHeader)(p.head[optOff:])
 	if opt.magic() != magicPE32Plus {
 		return 0, nil, peError(optOff, "Magic", bin.ErrMalformed, "is 0x%04x, want 0x020b (PE32+)", opt.magic())
 	}
@@ -213,14 +224,14 @@ func (p *PE) readHeaders() (optOff int64, table []byte, err error) {
 	switch {
 	case p.SizeOfHeaders < tableEnd:
 		return 0, nil, peError(optOff+60, "SizeOfHeaders", bin.ErrMalformed, "is %d, the section table ends at %d", p.SizeOfHeaders, tableEnd)
-	case p.SizeOfHeaders > p.Size():
+	case p.SizeOfHeaders > int64(len(p.head)):
 		return 0, nil, peError(optOff+60, "SizeOfHeaders", bin.ErrTruncated, "is %d, the file has %d bytes", p.SizeOfHeaders, p.Size())
 	case p.SizeOfHeaders >= int64(opt.sizeOfImage()):
 		return 0, nil, peError(optOff+60, "SizeOfHeaders", bin.ErrMalformed, "is %d, want less than SizeOfImage, %d", p.SizeOfHeaders, opt.sizeOfImage())
 	case (int64(opt.sizeOfImage())-tableOff)/sectionRowSize <= n:
 		return 0, nil, peError(optOff+56, "SizeOfImage", bin.ErrMalformed, "is %d, too small for %d sections", opt.sizeOfImage(), n)
 	}
-	return optOff, p.data[tableOff:tableEnd], nil
+	return optOff, p.head[tableOff:tableEnd], nil
 }
 
 // readSections reads the section table and checks that each section's bytes lie behind the headers and in the file.
@@ -251,9 +262,9 @@ func (p *PE) readSections(table []byte) error {
 	return nil
 }
 
-// needs checks that the bytes from off to end are in the file, on account of a field that says so.
+// needs checks that the bytes from off to end are in the file, and before the gap, on account of a field that says so.
 func (p *PE) needs(off, end int64, field string, fieldOff int64) error {
-	if end <= p.Size() {
+	if end <= int64(len(p.head)) {
 		return nil
 	}
 	return peError(fieldOff, field, bin.ErrTruncated, "puts the headers at 0x%x to 0x%x, the file has 0x%x bytes", off, end, p.Size())

@@ -24,11 +24,11 @@ func TestSectionData(t *testing.T) {
 	}
 	p := parse(func([]byte) {})
 	for name, want := range map[string]string{".sbat": "sbat,1,SBAT Version", ".sbatlevel": "\x00\x00\x00\x00"} {
-		if got, ok := p.SectionData(name); !ok || !bytes.HasPrefix(got, []byte(want)) {
+		if got, ok, err := p.SectionData(name); err != nil || !ok || !bytes.HasPrefix(got, []byte(want)) {
 			t.Errorf("%s: %t, %.40q, want it to begin with %q", name, ok, got, want)
 		}
 	}
-	if got, _ := p.SectionData(".sbat"); len(got) != 0xc6 {
+	if got, _, _ := p.SectionData(".sbat"); len(got) != 0xc6 {
 		t.Errorf(".sbat has %d bytes, want the %d that it has in memory", len(got), 0xc6)
 	}
 	for name, edit := range map[string]func([]byte){
@@ -43,11 +43,11 @@ func TestSectionData(t *testing.T) {
 		"a number that is too long": func(b []byte) { replace(b, "/26\x00\x00\x00\x00\x00", "/9999999") },
 	} {
 		if name == "many symbols" || name == "no symbol table" || name == "a table behind the file" {
-			if _, ok := parse(edit).SectionData(".sbat"); !ok {
+			if _, ok, _ := parse(edit).SectionData(".sbat"); !ok {
 				t.Errorf("%s: a short name is not found", name)
 			}
 		}
-		if _, ok := parse(edit).SectionData(".sbatlevel"); ok {
+		if _, ok, _ := parse(edit).SectionData(".sbatlevel"); ok {
 			t.Errorf("%s: the section is found", name)
 		}
 	}
@@ -66,7 +66,7 @@ func TestSectionWithoutBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := p.SectionData(".sbat"); !ok || len(got) != 0 {
+	if got, ok, err := p.SectionData(".sbat"); err != nil || !ok || len(got) != 0 {
 		t.Errorf("%t, %d bytes, want none", ok, len(got))
 	}
 }

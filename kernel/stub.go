@@ -45,9 +45,8 @@ var (
 // image around the compressed kernel. It asks for a protocol by GUID, and compilers store the two halves of a GUID as
 // separate constants in its code, so the halves are what is looked for. The strings are the tagged events' data.
 func (img *Image) StubMeasures() StubMeasures {
-	parts := [][]byte{img.data[:img.Payload.Off], img.data[img.Payload.End():]}
 	has := func(pattern []byte) bool {
-		return bytes.Contains(parts[0], pattern) || bytes.Contains(parts[1], pattern)
+		return bytes.Contains(img.stub[0], pattern) || bytes.Contains(img.stub[1], pattern)
 	}
 	hasGUID := func(g [16]byte) bool { return has(g[:8]) && has(g[8:]) }
 	tags := map[string]bool{"LoadOptions": has(loadOptionsTag), "initrd": has(initrdTag)}

@@ -93,7 +93,7 @@ func checkTools(t *testing.T, data []byte, row toolDigests) {
 	if got := hashWith(t, p, sha256.New()); got != row.Pesign {
 		t.Errorf("SHA-256 %s, pesign has %s", got, row.Pesign)
 	}
-	sum := p.Authenticode()
+	sum := digestOf(t, p)
 	if got := hex.EncodeToString(sum[:]); row.Osslsigncode != "" && got != row.Osslsigncode {
 		t.Errorf("SHA-384 %s, osslsigncode has %s", got, row.Osslsigncode)
 	}

@@ -109,6 +109,7 @@ func dstackMR(c *cli.Context, t *terminal, s style) error {
 	if !c.IsSet("qemu-version") {
 		t.note("assumed: QEMU %s, as dstack-mr does; --qemu-version names another", dstackQEMU)
 	}
+	defer j.close()
 	l, err := j.load(c.Context, t, g, false)
 	if err != nil {
 		return err

@@ -211,6 +211,7 @@ func predictVariants(c *cli.Context, t *terminal) (*prediction, error) {
 		return nil, err
 	}
 	j.noteSource(t, guests[0])
+	defer j.close()
 	l, err := j.load(c.Context, t, guests[0], digestFirmware(false))
 	if err != nil {
 		return nil, err

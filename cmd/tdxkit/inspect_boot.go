@@ -45,9 +45,13 @@ func inspectKernel(p *printer, path string) error {
 	if err != nil {
 		return inFile(path, roleKernel, err)
 	}
+	digest, err := k.Authenticode()
+	if err != nil {
+		return inFile(path, roleKernel, err)
+	}
 	stub := k.StubMeasures()
 	v := &kernelJSON{
-		Schema: "tdxkit.inspect.kernel/v1", File: path, Size: len(data), Authenticode: k.Authenticode(), Version: k.Setup.Version,
+		Schema: "tdxkit.inspect.kernel/v1", File: path, Size: len(data), Authenticode: digest, Version: k.Setup.Version,
 		Protocol:  fmt.Sprintf("%d.%02d", k.Setup.Protocol>>8, k.Setup.Protocol&0xff),
 		LoadFlags: k.Setup.LoadFlags.String(), XLoadFlags: k.Setup.XLoadFlags.String(), InitrdMax: fmt.Sprintf("0x%x", k.Setup.InitrdAddrMax),
 		Compression: k.Compression, Signed: k.Signed(), Signers: signers(k.PE),
@@ -74,7 +78,11 @@ func inspectKernel(p *printer, path string) error {
 
 // signers are the subjects of the certificates that an image is signed with, which nothing is checked of here.
 func signers(pe *kernel.PE) []string {
-	signatures, err := authenticode.Split(pe.CertificateTable(), pe.Certificates.Off)
+	table, err := pe.CertificateTable()
+	if err != nil {
+		return []string{"unknown: " + err.Error()}
+	}
+	signatures, err := authenticode.Split(table, pe.Certificates.Off)
 	if err != nil {
 		return []string{"unknown: " + err.Error()}
 	}

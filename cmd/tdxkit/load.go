@@ -182,20 +182,31 @@ func (l *loader) loadFirmware(out *loaded) error {
 
 func (l *loader) loadKernel(out *loaded) error {
 	p := l.parts.kernel
-	data, err := readOpen(p.file, p.path, p.role, bin.MaxKernel)
-	if err != nil {
+	var err error
+	if out.image.Kernel, err = l.parseKernel(p); err != nil {
 		return err
-	}
-	if out.image.Kernel, err = kernel.Parse(data); err != nil {
-		return inFile(p.path, p.role, err)
-	}
-	if p.listed {
-		l.queue.add(p.size, func() error { return l.check(p, data) })
 	}
 	for _, w := range predict.KernelHashes(out.image, l.machine, l.options) {
 		w.Do()
 	}
 	return nil
+}
+
+// parseKernel leaves most of the kernel in its file, if its bytes are not needed twice.
+func (l *loader) parseKernel(p *part) (*kernel.Image, error) {
+	if !p.listed {
+		k, err := kernel.Read(p.file, p.size)
+		return k, inFile(p.path, p.role, err)
+	}
+	data, err := readOpen(p.file, p.path, p.role, bin.MaxKernel)
+	if err != nil {
+		return nil, err
+	}
+	k, err := kernel.Parse(data)
+	if err == nil {
+		l.queue.add(p.size, func() error { return l.check(p, data) })
+	}
+	return k, inFile(p.path, p.role, err)
 }
 
 func (l *loader) loadShim(out *loaded) error {

@@ -148,6 +148,7 @@ func createMatrix(c *cli.Context, t *terminal, h *manifest.Header) error {
 		return err
 	}
 	k.files = first.machine.Files
+	defer k.close()
 	if err := k.load(c, t, first, h); err != nil {
 		return err
 	}

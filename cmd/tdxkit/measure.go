@@ -93,6 +93,7 @@ type job struct {
 	name     string
 	firmware string // paths of the files, for messages
 	kernel   string
+	parts    *parts    // the files, open
 	term     *terminal // for notes on a prediction; nil leaves them out
 }
 
@@ -131,6 +132,7 @@ func measure(c *cli.Context, t *terminal) error {
 	if len(guests) == 1 && j.stated {
 		defer debug.SetGCPercent(debug.SetGCPercent(-1)) // what a single prediction leaves behind is less than a collection costs
 	}
+	defer j.close()
 	l, err := j.load(c.Context, t, guests[0], digestFirmware(p.json))
 	if err != nil {
 		return err
@@ -321,19 +323,27 @@ func (j *job) noteSource(t *terminal, g guest) {
 	}
 }
 
-// load reads the files, and hashes what all guests share as the first one has it.
+// load reads the files, and hashes what all guests share as the first one has it. Predictions may read more of the kernel,
+// until close.
 func (j *job) load(ctx context.Context, t *terminal, g guest, digest digestFirmware) (*loaded, error) {
 	parts, err := j.src.openParts(g.machine[0].Files)
 	if err != nil {
 		return nil, err
 	}
-	defer parts.close()
+	j.parts = parts
 	j.firmware = parts.firmware.path
 	if parts.kernel != nil {
 		j.kernel = parts.kernel.path
 	}
 	l := loader{t: t, src: j.src, parts: parts, machine: g.machine[0], options: j.options, digest: digest}
 	return l.load(ctx)
+}
+
+// close closes the files.
+func (j *job) close() {
+	if j.parts != nil {
+		j.parts.close()
+	}
 }
 
 // An outcome is the prediction of one guest.
@@ -362,7 +372,7 @@ func (j *job) run(c *cli.Context, p *printer, l *loaded, guests []guest) error {
 func (j *job) inPart(err error) error {
 	var fe *bin.FormatError
 	switch {
-	case errors.Is(err, kernel.ErrBoot), errors.Is(err, kernel.ErrPatch):
+	case errors.Is(err, kernel.ErrBoot), errors.Is(err, kernel.ErrPatch), errors.Is(err, kernel.ErrRead):
 		return inFile(j.kernel, roleKernel, err)
 	case errors.As(err, &fe):
 		return inFile(j.firmware, roleFirmware, err)

@@ -40,7 +40,7 @@ func Parse(data []byte) (*Image, error) {
 		return nil, err
 	}
 	img := &Image{PE: pe, Release: release(pe)}
-	table, ok := pe.SectionData(sectionVendor)
+	table, ok, _ := pe.SectionData(sectionVendor) // all of it is in memory
 	if !ok {
 		return nil, formatError(0, sectionVendor, bin.ErrUnsupported, "is not among the sections: the file is no shim")
 	}
@@ -57,7 +57,7 @@ func Parse(data []byte) (*Image, error) {
 
 // release finds the version among the lines of shim's identification. Shim 16.1, version.c.in.
 func release(pe *kernel.PE) string {
-	text, _ := pe.SectionData(sectionIdent)
+	text, _, _ := pe.SectionData(sectionIdent)
 	lines := strings.Split(string(text), "\n")
 	if lines[0] != "UEFI SHIM" {
 		return ""

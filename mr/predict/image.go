@@ -84,7 +84,7 @@ func (img *Image) stub() kernel.StubMeasures {
 // authenticode is the kernel's digest under patches, computed once for each set of them.
 func (img *Image) authenticode(patches []kernel.Patch) (mr.Digest, error) {
 	if len(patches) == 0 {
-		return img.Kernel.Authenticode(), nil
+		return img.Kernel.Authenticode()
 	}
 	key := fmt.Sprint(patches)
 	once, _ := img.patched.LoadOrStore(key, sync.OnceValues(func() (mr.Digest, error) {

@@ -85,7 +85,11 @@ func (p *platform) verdict() (*verdict, error) {
 		if err != nil {
 			return nil, err
 		}
-		v, err := d.Judge(secureboot.Image{Digest: digester(pe, patches), Certificates: pe.CertificateTable(), Off: pe.Certificates.Off, Hashes: hashes})
+		certificates, err := pe.CertificateTable()
+		if err != nil {
+			return nil, err
+		}
+		v, err := d.Judge(secureboot.Image{Digest: digester(pe, patches), Certificates: certificates, Off: pe.Certificates.Off, Hashes: hashes})
 		var u *secureboot.UnsureError
 		if errors.As(err, &u) {
 			return nil, unknown("whether the firmware starts the %s with Secure Boot on is not known: %s", what, u.Reason)

@@ -48,8 +48,9 @@ func enrolled(t *testing.T, db, dbx []byte) *Firmware {
 // signerOf is the certificate that signed the kernel.
 func signerOf(t *testing.T, k *kernel.Image) []byte {
 	t.Helper()
-	signatures, err := authenticode.Split(k.CertificateTable(), 0)
-	if err != nil || len(signatures) != 1 {
+	table, tableErr := k.CertificateTable()
+	signatures, err := authenticode.Split(table, 0)
+	if tableErr != nil || err != nil || len(signatures) != 1 {
 		t.Fatal("the kernel has no signature, or several", err)
 	}
 	s, err := authenticode.Parse(signatures[0])
@@ -68,7 +69,7 @@ func debianCA(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, ok := pe.SectionData(".vendor_cert")
+	b, ok, _ := pe.SectionData(".vendor_cert")
 	if !ok {
 		t.Fatal("the shim has no certificate")
 	}
@@ -210,7 +211,11 @@ func TestLoggedAuthority(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := d.Judge(secureboot.Image{Digest: digester(pe, nil), Certificates: pe.CertificateTable()})
+	table, err := pe.CertificateTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := d.Judge(secureboot.Image{Digest: digester(pe, nil), Certificates: table})
 	if err != nil || len(v.Authorities) != 1 {
 		t.Fatalf("%+v, %v", v, err)
 	}

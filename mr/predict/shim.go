@@ -72,7 +72,7 @@ func shimUnknown(p *platform) (string, error) {
 // shimKernelRefused says why a shim does not start the kernel with Secure Boot on, or that it is not known whether it does.
 // Shim 16.1, pe.c, verify_sbat_section, and verify.c, verify_buffer.
 func shimKernelRefused(p *platform) string {
-	if _, ok := p.Kernel.SectionData(".sbat"); !ok {
+	if _, ok, err := p.Kernel.SectionData(".sbat"); err == nil && !ok {
 		return "Secure Boot is on, and the shim does not start the kernel: the kernel has no .sbat section, by which a shim tells which are revoked"
 	}
 	return "Secure Boot is on, and whether the shim starts the kernel, and on whose word, is not predicted"
@@ -80,7 +80,11 @@ func shimKernelRefused(p *platform) string {
 
 func shimImage(p *platform) ([]Measurement, error) {
 	path := efi.DevicePath{efi.VendorMedia(guidKernelFS), efi.FilePath("shim")}
-	return one(loaded(p.Shim.PE, "shim", "shim, Authenticode", p.Shim.Authenticode(), path)), nil
+	digest, err := p.Shim.Authenticode()
+	if err != nil {
+		return nil, err
+	}
+	return one(loaded(p.Shim.PE, "shim", "shim, Authenticode", digest, path)), nil
 }
 
 // shimKernel is the kernel as a shim reads it: from etc/boot/kernel, which QEMU does not change.
@@ -88,8 +92,12 @@ func shimKernel(p *platform) ([]Measurement, error) {
 	if _, err := p.kernelPatches(); err != nil { // QEMU refuses some kernels
 		return nil, err
 	}
+	digest, err := p.Kernel.Authenticode()
+	if err != nil {
+		return nil, err
+	}
 	path := efi.DevicePath{efi.FilePath("kernel")}
-	return one(loaded(p.Kernel.PE, "kernel", "kernel that the shim starts, Authenticode", p.Kernel.Authenticode(), path)), nil
+	return one(loaded(p.Kernel.PE, "kernel", "kernel that the shim starts, Authenticode", digest, path)), nil
 }
 
 func mokLists(p *platform) ([]Measurement, error) {

@@ -43,7 +43,7 @@ func KernelHashes(img *Image, m *qemu.Machine, o Options) []Work {
 	case img.Kernel == nil || !o.wants(mr.RTMR1):
 		return nil
 	case !t.PatchesKernel:
-		return []Work{{img.Kernel.Size(), func() { img.Kernel.Authenticode() }}}
+		return []Work{{img.Kernel.Size(), func() { _, _ = img.Kernel.Authenticode() }}}
 	case t.NoNamedBlobs:
 		return []Work{{img.Kernel.Size(), func() {
 			p := &platform{Image: img, machine: m, profile: &Profile{}}
