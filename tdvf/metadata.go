@@ -277,14 +277,16 @@ func (m *Metadata) checkMemory() error {
 }
 
 // Supported returns nil if QEMU can start a TD with the sections and what it measures is known here; else an error
-// that wraps bin.ErrUnsupported or bin.ErrMalformed and names the first section in the way.
+// that wraps bin.ErrUnsupported or bin.ErrMalformed and names the first section in the way. A TD begins 16 bytes below 4 GiB,
+// so firmware without code there ends before it measures anything, although QEMU and the TDX module take it.
 // QEMU 10.2.2, hw/i386/tdvf.c, tdvf_parse_and_check_section_entry, and target/i386/kvm/tdx.c, tdx_finalize_vm;
-// Linux 6.18, arch/x86/kvm/vmx/tdx.c, tdx_vcpu_init_mem_region, for whole pages of the source.
+// Linux 6.18, arch/x86/kvm/vmx/tdx.c, tdx_vcpu_init_mem_region, for whole pages of the source;
+// edk2-stable202505, OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm, for where a TD begins.
 func (m *Metadata) Supported() error {
 	if m.Legacy {
 		return fail(m.Off, "TDX metadata offset", bin.ErrUnsupported, "is not in the GUIDed table, where QEMU looks for it")
 	}
-	hobs := 0
+	hobs, reset := 0, false
 	for i := range m.Sections {
 		s, at := &m.Sections[i], m.sectionOff(i)
 		switch {
@@ -303,9 +305,13 @@ func (m *Metadata) Supported() error {
 		case s.Type == TDHOB:
 			hobs++
 		}
+		reset = reset || s.Type == BFV && s.MemoryAddress+s.MemoryDataSize == fourGiB
 	}
-	if hobs != 1 {
+	switch {
+	case hobs != 1:
 		return fail(m.Off+12, "NumberOfSectionEntries", bin.ErrUnsupported, "covers %d sections of type TD_HOB, want 1", hobs)
+	case !reset:
+		return fail(m.Off+12, "NumberOfSectionEntries", bin.ErrMalformed, "covers no section of type BFV that ends at 4 GiB, where a TD begins to run")
 	}
 	return nil
 }

@@ -202,6 +202,9 @@ func TestSupportedRejects(t *testing.T) {
 		{"measured TD_HOB", func(b *build) { b.sections[3].Attributes = MRExtend }, bin.ErrUnsupported, at(3, 28), "Attributes"},
 		{"no TD_HOB", func(b *build) { b.sections = b.sections[:3] }, bin.ErrUnsupported, descriptorOff + 12, "NumberOfSectionEntries"},
 		{"two TD_HOB", func(b *build) { b.sections[2].Type = TDHOB }, bin.ErrUnsupported, descriptorOff + 12, "NumberOfSectionEntries"},
+		{"nothing where a TD begins", func(b *build) { b.sections[0].MemoryAddress = 0x100000 }, bin.ErrMalformed, descriptorOff + 12, "NumberOfSectionEntries"},
+		{"code over 4 GiB", func(b *build) { b.sections[0].MemoryAddress += pageSize }, bin.ErrMalformed, descriptorOff + 12, "NumberOfSectionEntries"},
+		{"variables where a TD begins", func(b *build) { b.sections[0].Type = CFV }, bin.ErrMalformed, descriptorOff + 12, "NumberOfSectionEntries"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := sound()
