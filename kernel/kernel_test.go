@@ -81,6 +81,8 @@ var rejects = []struct {
 	{name: "IA-32", build: func(b *build) { b.machine = 0x14c }, field: "Machine", want: bin.ErrUnsupported, text: "IA-32"},
 	{name: "AArch64", build: func(b *build) { b.machine = 0xaa64 }, field: "Machine", want: bin.ErrUnsupported, text: "AArch64"},
 	{name: "unknown machine", build: func(b *build) { b.machine = 0x1234 }, field: "Machine", want: bin.ErrUnsupported, text: "unknown"},
+	{name: "Windows program", patch: func(d []byte) []byte { writer(d).u16(buildOptional+68, 3); return d }, field: "Subsystem", want: bin.ErrUnsupported},
+	{name: "EFI driver", patch: func(d []byte) []byte { writer(d).u16(buildOptional+68, 11); return d }, field: "Subsystem", want: bin.ErrUnsupported},
 	{name: "PE32", build: func(b *build) { b.magic = 0x10b }, field: "Magic", want: bin.ErrMalformed},
 	{name: "17 directories", build: func(b *build) { b.directories = 17 }, field: "NumberOfRvaAndSizes", want: bin.ErrMalformed},
 	{name: "optional header too long", build: func(b *build) { b.optionalSize = 168 }, field: "SizeOfOptionalHeader", want: bin.ErrMalformed},

@@ -32,6 +32,8 @@ const (
 	magicPE32     = 0x10b
 	magicPE32Plus = 0x20b
 
+	subsystemApplication = 10 // IMAGE_SUBSYSTEM_EFI_APPLICATION
+
 	// maxSections bounds the section table. A kernel has 4 to 6 sections, a UKI some 20; Windows loads at most 96.
 	maxSections = 96
 )
@@ -95,7 +97,7 @@ type Section struct {
 // the file that it was parsed from, which must not change afterwards.
 type PE struct {
 	Machine       uint16 // always 0x8664, AMD64
-	Subsystem     uint16 // 10 is an EFI application
+	Subsystem     uint16 // always 10, EFI application
 	SizeOfHeaders int64  // bytes
 	Sections      []Section
 	Certificates  Span // the attribute certificate table as its directory entry says; Len is 0 without one
@@ -111,8 +113,9 @@ type PE struct {
 
 // ParsePE reads the headers of an EFI application for x86-64 and checks every range that its digest depends on. It
 // refuses what edk2's loader refuses before it measures (edk2-stable202502, MdePkg/Library/BasePeCoffLib/BasePeCoff.c,
-// PeCoffLoaderGetPeHeader) and, beyond that, images whose sections overlap and images for other machines. Errors are
-// bin.FormatErrors. The PE holds on to data.
+// PeCoffLoaderGetPeHeader) and, beyond that, images whose sections overlap, images for other machines, and what is no
+// application: drivers are logged as another event, and anything else does not start (edk2-stable202505,
+// MdeModulePkg/Core/Dxe/Image/Image.c, CoreLoadPeImage). Errors are bin.FormatErrors. The PE holds on to data.
 func ParsePE(data []byte) (*PE, error) { return parsePE(inMemory(data)) }
 
 // parsePE refuses an image whose headers do not lie before the gap.
@@ -205,6 +208,9 @@ func (p *PE) readHeaders() (optOff int64, table []byte, err error) {
 	opt := (*optionalHeader)(p.head[optOff:])
 	if opt.magic() != magicPE32Plus {
 		return 0, nil, peError(optOff, "Magic", bin.ErrMalformed, "is 0x%04x, want 0x020b (PE32+)", opt.magic())
+	}
+	if s := opt.subsystem(); s != subsystemApplication {
+		return 0, nil, peError(optOff+68, "Subsystem", bin.ErrUnsupported, "is %d, want 10 (EFI application)", s)
 	}
 	dirs := opt.numberOfRvaAndSizes()
 	if dirs > maxDirectories {
