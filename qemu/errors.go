@@ -58,6 +58,11 @@ func usageErr(option, arg, format string, a ...any) error {
 	return &OptionError{Option: option, Arg: arg, Msg: fmt.Sprintf(format, a...), Err: ErrUsage}
 }
 
+// usageHint is usageErr with what to try.
+func usageHint(option, arg, msg, hint string) error {
+	return &OptionError{Option: option, Arg: arg, Msg: msg, Hint: hint, Err: ErrUsage}
+}
+
 func unknownErr(option, arg, msg, hint string) error {
 	return &OptionError{Option: option, Arg: arg, Msg: msg, Hint: hint, Err: ErrUnknown}
 }

@@ -33,10 +33,10 @@ func (b *builder) resolveMemory() error {
 		n, ok := parseSize(sizeArg, 20)
 		switch {
 		case !ok:
-			return usageErr("-m", sizeArg, "is not a size")
+			return usageHint("-m", sizeArg, "is not a size", "write it as 8G or as 8192, which counts MiB")
 		case n == 0:
 			// QEMU takes it for its default of 128 MiB, which nobody means.
-			return usageErr("-m", sizeArg, "a guest without memory cannot be measured")
+			return usageHint("-m", sizeArg, "a guest without memory cannot be measured", "give the guest's memory, as in -m 8G")
 		case n > maxRAM:
 			return usageErr("-m", sizeArg, "is more than 52 address bits reach")
 		}

@@ -1,6 +1,9 @@
 package qemu
 
-import "math/bits"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // readSMP notes -smp. Repeated options merge.
 func (b *builder) readSMP(arg string) error {
@@ -26,7 +29,7 @@ func (b *builder) resolveTopology() error {
 		}
 		i, ok := parseInt(v)
 		if !ok || i < 1 || i > maxTopologyPart {
-			return usageErr("-smp", k+"="+v, "expects a number from 1 to %d", maxTopologyPart)
+			return usageHint("-smp", k+"="+v, fmt.Sprintf("expects a number from 1 to %d", maxTopologyPart), "give the number of vCPUs, as in -smp 4")
 		}
 		n[k] = int(i)
 	}
