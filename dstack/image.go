@@ -35,6 +35,9 @@ func (e *MismatchError) Error() string {
 // nothing of that file.
 var ErrUnlisted = errors.New("is not in " + SumsFile + ", so os_image_hash does not cover it")
 
+// errNotRegular is for folders, named pipes and devices.
+var errNotRegular = errors.New("is not a regular file")
+
 // A FileError names the file of an image folder that an error is about.
 type FileError struct {
 	Name string
@@ -86,9 +89,16 @@ func ReadImage(fsys fs.FS) (*Image, error) {
 }
 
 func readSmall(fsys fs.FS, name string, most int64) ([]byte, error) {
+	// A named pipe would be waited for, so what it is comes first.
+	switch info, err := fs.Stat(fsys, name); {
+	case err != nil:
+		return nil, &FileError{name, err}
+	case !info.Mode().IsRegular():
+		return nil, &FileError{name, errNotRegular}
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, &FileError{name, err}
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, most+1))

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -74,12 +76,18 @@ func newMetadataJSON(m *dstack.Metadata) metadataJSON {
 	}
 }
 
+// errNotRegular is for what a list cannot state the digest of.
+var errNotRegular = errors.New("is not a regular file")
+
 func sumFile(root *os.Root, name string) ([sha256.Size]byte, error) {
-	f, err := root.Open(name)
+	f, err := root.OpenFile(name, openAtOnce, 0)
 	if err != nil {
 		return [sha256.Size]byte{}, &dstack.FileError{Name: name, Err: err}
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return [sha256.Size]byte{}, &dstack.FileError{Name: name, Err: cmp.Or(err, errNotRegular)}
+	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return [sha256.Size]byte{}, &dstack.FileError{Name: name, Err: err}

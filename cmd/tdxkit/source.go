@@ -185,7 +185,20 @@ func inFolder(dir string, err error) error {
 	case errors.Is(err, dstack.ErrUnlisted):
 		return &inputError{msg: filepath.Join(dir, err.Error()), err: err, hint: "name the files with --firmware, --kernel and --initrd instead"}
 	}
+	var of *dstack.FileError
+	if errors.As(err, &of) {
+		return inImageFile(filepath.Join(dir, of.Name), of)
+	}
 	return inFile(dir, roleOther, err)
+}
+
+// inImageFile says which file of an image cannot be read.
+func inImageFile(path string, err *dstack.FileError) error {
+	in := inFile(path, roleOther, err.Err)
+	if i, ok := in.(*inputError); ok && err.Name == dstack.MetadataFile {
+		i.hint = "want the folder of a dstack image, with its " + dstack.MetadataFile
+	}
+	return in
 }
 
 // stripFormat drops the name of the document from an error that is about to be put behind the document's path.
