@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/kernel"
@@ -26,8 +28,40 @@ type part struct {
 	path string // as messages have it
 	file *os.File
 	size int64 // bytes
+	// modified is when the file was last written to, as it was opened.
+	modified time.Time
 	// listed says that the file lies in an image folder, whose list of digests has to have it.
 	listed bool
+}
+
+// errChanged is for a file that is written to meanwhile: a digest of it may be of bytes that never were one file.
+var errChanged = errors.New("was changed while it was read")
+
+// unchanged tells a file that was written to since it was opened.
+func (p *part) unchanged() error {
+	info, err := p.file.Stat()
+	if err == nil && (info.Size() != p.size || !info.ModTime().Equal(p.modified)) {
+		err = errChanged
+	}
+	return err
+}
+
+// ReadAt reads nothing of a file that was changed.
+func (p *part) ReadAt(b []byte, off int64) (int, error) {
+	n, err := p.file.ReadAt(b, off)
+	if changed := p.unchanged(); changed != nil {
+		return 0, changed
+	}
+	return n, err
+}
+
+// read reads the whole of it.
+func (p *part) read(limit int64) ([]byte, error) {
+	data, err := readOpen(p.file, p.path, p.role, limit)
+	if err != nil {
+		return nil, err
+	}
+	return data, inFile(p.path, p.role, p.unchanged())
 }
 
 // parts are the files of a boot. Kernel, initrd and shim are nil without one.
@@ -101,7 +135,7 @@ func (s *source) open(r role, name string) (*part, error) {
 		p.file.Close()
 		return nil, err
 	}
-	p.size = info.Size()
+	p.size, p.modified = info.Size(), info.ModTime()
 	return p, nil
 }
 
@@ -141,6 +175,9 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 			if err == nil && size != p.size {
 				err = &inputError{msg: fmt.Sprintf("%s: gave %d bytes, want the %d bytes that it had", p.path, size, p.size)}
 			}
+			if err == nil {
+				err = inFile(p.path, p.role, p.unchanged())
+			}
 			return err
 		})
 	}
@@ -162,7 +199,7 @@ func (l *loader) start(work []predict.Work) {
 
 func (l *loader) loadFirmware(out *loaded) error {
 	p := l.parts.firmware
-	data, err := readOpen(p.file, p.path, p.role, bin.MaxFirmware)
+	data, err := p.read(bin.MaxFirmware)
 	if err != nil {
 		return err
 	}
@@ -195,10 +232,10 @@ func (l *loader) loadKernel(out *loaded) error {
 // parseKernel leaves most of the kernel in its file, if its bytes are not needed twice.
 func (l *loader) parseKernel(p *part) (*kernel.Image, error) {
 	if !p.listed {
-		k, err := kernel.Read(p.file, p.size)
+		k, err := kernel.Read(p, p.size)
 		return k, inFile(p.path, p.role, err)
 	}
-	data, err := readOpen(p.file, p.path, p.role, bin.MaxKernel)
+	data, err := p.read(bin.MaxKernel)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +248,7 @@ func (l *loader) parseKernel(p *part) (*kernel.Image, error) {
 
 func (l *loader) loadShim(out *loaded) error {
 	p := l.parts.shim
-	data, err := readOpen(p.file, p.path, p.role, bin.MaxKernel)
+	data, err := p.read(bin.MaxKernel)
 	if err != nil {
 		return err
 	}
