@@ -89,7 +89,7 @@ func exists(path string) error {
 func writeTemp(o output) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(o.path), "."+filepath.Base(o.path)+".*")
 	if err != nil {
-		return "", err
+		return "", inFile(o.path, roleOther, err) // the user knows the file by its own name
 	}
 	_, err = f.Write(o.data)
 	err = errors.Join(err, f.Chmod(cmp.Or(o.mode, modePublic)), f.Sync(), f.Close())

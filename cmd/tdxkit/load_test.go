@@ -10,6 +10,7 @@ import (
 
 	"github.com/tdxkit/tdxkit/fixtures"
 	"github.com/tdxkit/tdxkit/kernel"
+	"github.com/tdxkit/tdxkit/qemu"
 )
 
 // TestPartChanged holds that a file is refused once it was written to, also where its size stays, and that the kernel that
@@ -47,6 +48,9 @@ func TestPartChanged(t *testing.T) {
 			}
 			if _, err := k.Authenticode(); !errors.Is(err, errChanged) || !errors.Is(err, kernel.ErrRead) {
 				t.Errorf("digest: error is %v, want that the file was changed", err)
+			}
+			if _, err := subjectsIn(&parts{kernel: p}, qemu.Files{}, ""); !errors.Is(err, errChanged) {
+				t.Errorf("subjects: error is %v, want that the file was changed", err)
 			}
 			if _, err := p.file.Seek(0, 0); err != nil {
 				t.Fatal(err)

@@ -202,11 +202,14 @@ func (k *creation) read(s *sketch) error {
 func (k *creation) load(c *cli.Context, t *terminal, first *sketch, h *manifest.Header) error {
 	g := guest{machine: []*qemu.Machine{first.machine}, command: first.command}
 	k.noteSource(t, g)
+	if err := k.open(first.machine.Files); err != nil { // once, so that what is hashed twice is one file
+		return err
+	}
 	var l *loaded
 	var both errgroup.Group
 	both.Go(func() (err error) { l, err = k.job.load(c.Context, t, g, true); return err })
 	both.Go(func() (err error) {
-		h.Subjects, err = subjectsOf(k.src, first.machine.Files, c.String("label"))
+		h.Subjects, err = subjectsIn(k.parts, first.machine.Files, c.String("label"))
 		return err
 	})
 	if err := both.Wait(); err != nil {
@@ -257,12 +260,17 @@ func subjectsOf(src *source, files qemu.Files, label string) ([]manifest.Subject
 		return nil, err
 	}
 	defer open.close()
+	return subjectsIn(open, files, label)
+}
+
+// subjectsIn is subjectsOf files that are open, which somebody else may be reading.
+func subjectsIn(open *parts, files qemu.Files, label string) ([]manifest.Subject, error) {
 	var list []manifest.Subject
 	for _, p := range open.all() {
 		if p == nil {
 			continue
 		}
-		s, err := hashSubject(string(p.role), p.file)
+		s, err := hashSubject(string(p.role), io.NewSectionReader(p, 0, p.size))
 		if err != nil {
 			return nil, inFile(p.path, p.role, err)
 		}

@@ -323,19 +323,29 @@ func (j *job) noteSource(t *terminal, g guest) {
 	}
 }
 
-// load reads the files, and hashes what all guests share as the first one has it. Predictions may read more of the kernel,
-// until close.
-func (j *job) load(ctx context.Context, t *terminal, g guest, digest digestFirmware) (*loaded, error) {
-	parts, err := j.src.openParts(g.machine[0].Files)
+// open opens the files.
+func (j *job) open(files qemu.Files) error {
+	parts, err := j.src.openParts(files)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	j.parts = parts
 	j.firmware = parts.firmware.path
 	if parts.kernel != nil {
 		j.kernel = parts.kernel.path
 	}
-	l := loader{t: t, src: j.src, parts: parts, machine: g.machine[0], options: j.options, digest: digest}
+	return nil
+}
+
+// load opens the files, if they are not, reads them, and hashes what all guests share as the first one has it. Predictions
+// may read more of the kernel, until close.
+func (j *job) load(ctx context.Context, t *terminal, g guest, digest digestFirmware) (*loaded, error) {
+	if j.parts == nil {
+		if err := j.open(g.machine[0].Files); err != nil {
+			return nil, err
+		}
+	}
+	l := loader{t: t, src: j.src, parts: j.parts, machine: g.machine[0], options: j.options, digest: digest}
 	return l.load(ctx)
 }
 
