@@ -25,6 +25,8 @@ const (
 	tcgPhysBits = 40
 	// tdPhysBits is what CPUID leaf 0x80000008 says on every processor with TDX, and so in a TD.
 	tdPhysBits = 52
+	// tdLeastGuestBits is the smaller of the two widths of guest addresses that a TD can have. Either is more than firmware uses.
+	tdLeastGuestBits = 48
 )
 
 // cpuSettings are the properties of -cpu that reach a measurement.
@@ -82,6 +84,9 @@ func (b *builder) readCPU() (cpuSettings, error) {
 		if err := s.number(key, v); err != nil {
 			return s, err
 		}
+		if err := checkUnmodelled(key, v); err != nil {
+			return s, err
+		}
 		if key == "vendor" {
 			if len(v) != 12 {
 				return s, usageErr("-cpu", w, "a vendor has 12 characters")
@@ -98,10 +103,23 @@ func (b *builder) readCPU() (cpuSettings, error) {
 	return s, nil
 }
 
+// checkUnmodelled refuses properties that change what firmware reads of the address bits.
+func checkUnmodelled(key, v string) error {
+	switch n, ok := parseUint(v); {
+	case key == "xlevel" && (!ok || n < 0x80000008):
+		return unsupportedErr("-cpu", key+"="+v, "firmware reads no address bits below CPUID level 0x80000008, which is not modelled")
+	case key == "x-vendor-cpuid-only-v2":
+		return unsupportedErr("-cpu", key+"="+v, "the vendor in CPUID leaf 0x80000000, by which firmware believes the address bits, is not modelled for it")
+	}
+	return nil
+}
+
 // checkTDBits refuses address bits other than the host's. Follows QEMU 10.2, target/i386/kvm/tdx.c, tdx_check_features.
 func (s *cpuSettings) checkTDBits() error {
 	const why = "QEMU starts no TD with other address bits than the host's, which are %d on every processor with TDX"
 	switch {
+	case s.guestPhysBits != 0 && s.guestPhysBits < tdLeastGuestBits:
+		return unsupportedErr("-cpu", fmt.Sprintf("guest-phys-bits=%d", s.guestPhysBits), "what the TDX module makes of less than %d is not known", tdLeastGuestBits)
 	case s.physBits != 0 && s.physBits != tdPhysBits:
 		return unsupportedErr("-cpu", fmt.Sprintf("phys-bits=%d", s.physBits), why, tdPhysBits)
 	case s.physLimit != 0 && s.physLimit < tdPhysBits:
@@ -153,6 +171,7 @@ func (b *builder) resolveCPU() error {
 	}
 	c := &b.m.CPU
 	c.Model, c.GuestPhysBits = s.model, s.guestPhysBits
+	c.Vendor = vendorIntel // and under KVM the host's, which has TDX
 	model, named := modelByName(s.model, b.m.MachineVersion)
 	switch {
 	case s.model == "host" || s.model == "max" && b.kvm():
@@ -161,6 +180,8 @@ func (b *builder) resolveCPU() error {
 		b.maxCPU(s)
 	case named:
 		b.namedCPU(s, model)
+	case !b.m.TDX || !b.kvm():
+		return unknownErr("-cpu", s.model, "unknown processor: where firmware and QEMU put memory depends on it", nearest(s.model, cpuNames()))
 	default:
 		c.Why = fmt.Sprintf("CPUID of -cpu %s is not known", s.model)
 		if hint := nearest(s.model, cpuNames()); hint != "" {
@@ -172,13 +193,13 @@ func (b *builder) resolveCPU() error {
 	}
 	if b.m.TDX && b.kvm() {
 		// Whatever the model, the TDX module gives a TD these.
-		c.AMD, c.NoHugePages1G, c.PhysBits = false, false, tdPhysBits
+		c.Vendor, c.NoHugePages1G, c.PhysBits = vendorIntel, false, tdPhysBits
 		if err := s.checkTDBits(); err != nil {
 			return err
 		}
 	}
 	if s.vendor != "" {
-		c.AMD = s.vendor == "AuthenticAMD"
+		c.Vendor = s.vendor
 	}
 	if s.physBits != 0 {
 		c.PhysBits = s.physBits
@@ -255,9 +276,11 @@ func (b *builder) hostCPU(s cpuSettings) error {
 // when the family is chosen, so that it is that of a 32-bit processor.
 func (b *builder) maxCPU(s cpuSettings) {
 	c := &b.m.CPU
-	c.AMD, c.PhysBits = true, tcgPhysBits
+	c.Vendor = vendorAMD
 	c.EDX = (tcgEDX&^cpuidHT | s.set&tcgEDX) &^ s.clear
 	c.EDX |= b.topologyHT()
+	c.NoLongMode = s.longMode == "off"
+	c.PhysBits = b.addressBits()
 	c.Known = true
 	switch v := b.m.Release; {
 	case v.Less(Version{Major: 8}):
@@ -275,22 +298,15 @@ func (b *builder) maxCPU(s cpuSettings) {
 func (b *builder) namedCPU(s cpuSettings, m cpuModel) {
 	c := &b.m.CPU
 	c.EAX = s.override(m.Family, m.Model, m.Stepping)
-	c.AMD = m.AMD && !b.kvm() // under KVM the vendor is the host's
+	if m.Vendor != "" && !b.kvm() {
+		c.Vendor = m.Vendor
+	}
 	c.NoHugePages1G = !m.HugePages
 	c.EDX = (m.EDX | s.set) &^ s.clear
 	c.EDX |= b.topologyHT()
 	c.Known = true
-	long := m.LongMode
-	if s.longMode != "" {
-		long = s.longMode == "on"
-	}
-	switch {
-	case long:
-		c.PhysBits = tcgPhysBits
-	default:
-		c.NoLongMode = true
-		c.PhysBits = b.physBits32(c.EDX)
-	}
+	c.NoLongMode = s.longMode == "off" || s.longMode == "" && !m.LongMode
+	c.PhysBits = b.addressBits()
 	switch {
 	case !b.kvm() && b.m.Traits.HTNotInFeatures && s.set&cpuidHT != 0:
 		b.oldHT()
@@ -302,6 +318,14 @@ func (b *builder) namedCPU(s cpuSettings, m cpuModel) {
 	case c.EDX&^kvmEDX != 0:
 		c.Known, c.Why = false, "the model has features that KVM may refuse; give --cpuid"
 	}
+}
+
+// addressBits returns the physical address bits of a processor of which phys-bits= says nothing.
+func (b *builder) addressBits() int {
+	if !b.m.CPU.NoLongMode {
+		return tcgPhysBits
+	}
+	return b.physBits32(b.m.CPU.EDX)
 }
 
 // physBits32 returns the address bits of a processor without long mode: 36 with PSE36 and, in newer releases, with PAE.

@@ -64,7 +64,11 @@ func TestCPU(t *testing.T) {
 		{"7.2.22", tcg + "-cpu qemu64,+vme -smp 2", ParseOptions{}, true, 0x00060fb1, 0x078bfbfd, 40},
 		{"10.2.2", tcg + "-cpu qemu64,phys-bits=52", ParseOptions{}, true, 0x00060fb1, 0x078bfbfd, 52},
 		{"10.2.2", tcg + "-cpu qemu64,-lm", ParseOptions{}, true, 0x00060fb1, 0x078bfbfd, 36},
-		{"10.2.2", tcg + "-cpu Zilog", ParseOptions{}, false, 0, 0, 0},
+		{"10.2.2", tcg + "-cpu max,-lm -smp 1", ParseOptions{}, true, 0x00000663, 0x0fcbfbfd, 36},
+		{"10.0.13", tcg + "-cpu max,lm=off,-pse36,-pae -smp 1", ParseOptions{}, true, 0x00000663, 0x0fc9fbbd, 32},
+		{"7.2.22", tcg + "-cpu max,-i64,-pse36 -smp 1", ParseOptions{}, true, 0x00060fb1, 0x0fc9fbfd, 32},
+		{"10.2.2", tcg + "-cpu qemu64,xlevel=0x80000008", ParseOptions{}, true, 0x00060fb1, 0x078bfbfd, 40},
+		{"10.2.2", td + "-cpu Zilog", ParseOptions{}, false, 0, 0, 52},
 	} {
 		m, err := ParseArgs(strings.Fields(tc.line), tc.release, tc.opts)
 		if err != nil {
@@ -82,6 +86,31 @@ func TestCPU(t *testing.T) {
 	for line, no1G := range map[string]bool{tcg + "-cpu max": false, tcg + "-cpu max,pdpe1gb=off": true, tcg + "-cpu qemu64": true, tcg + "-cpu qemu64,+pdpe1gb": false, td + "-cpu host": false} {
 		if m := parseLine(t, testRelease, line); m.CPU.NoHugePages1G != no1G {
 			t.Errorf("%s: no 1 GiB pages %v", line, m.CPU.NoHugePages1G)
+		}
+	}
+}
+
+// TestVendor: RAM above 4 GiB lies elsewhere on AMD's processors, and firmware believes few address bits of others.
+func TestVendor(t *testing.T) {
+	const tcg = "-M q35 -accel tcg -m 1020G "
+	for _, tc := range []struct {
+		line             string
+		vendor, extended string
+		high             uint64
+	}{
+		{tcg + "-cpu EPYC-Milan-v4,phys-bits=48", "AuthenticAMD", "AuthenticAMD", 1 << 40},
+		{tcg + "-cpu EPYC-Turin-v2,phys-bits=48", "AuthenticAMD", "AuthenticAMD", 1 << 40},
+		{tcg + "-cpu Skylake-Server-v6,phys-bits=48", "GenuineIntel", "", 4 << 30},
+		{tcg + "-cpu Skylake-Server,phys-bits=48 -M pc-q35-10.0", "GenuineIntel", "GenuineIntel", 4 << 30},
+		{tcg + "-cpu Dhyana,phys-bits=48 -M pc-q35-10.0", "HygonGenuine", "HygonGenuine", 4 << 30},
+		{tcg + "-cpu YongFeng,phys-bits=48", "CentaurHauls", "CentaurHauls", 4 << 30},
+		{tcg + "-cpu EPYC,phys-bits=48,vendor=GenuineIntel", "GenuineIntel", "", 4 << 30},
+		{tcg + "-cpu Skylake-Server,phys-bits=48,vendor=AuthenticAMD", "AuthenticAMD", "AuthenticAMD", 1 << 40},
+		{"-M q35,confidential-guest-support=t -object tdx-guest,id=t -m 1020G -cpu host", "GenuineIntel", "", 4 << 30},
+	} {
+		m := parseLine(t, "11.1.3", tc.line)
+		if m.CPU.Vendor != tc.vendor || m.ExtendedVendor() != tc.extended || m.HighRAMBase() != tc.high {
+			t.Errorf("%s: vendor %q, %q; RAM goes on at %#x", tc.line, m.CPU.Vendor, m.ExtendedVendor(), m.HighRAMBase())
 		}
 	}
 }
