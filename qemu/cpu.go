@@ -211,8 +211,24 @@ func (b *builder) resolveCPU() error {
 		c.PhysBits = b.opts.PhysBits
 	}
 	if b.opts.CPUID != nil {
-		c.Known, c.EAX, c.EDX, c.Why = true, b.opts.CPUID.EAX, b.opts.CPUID.EDX, ""
+		return b.givenCPUID(s, *b.opts.CPUID)
 	}
+	return nil
+}
+
+// givenCPUID takes CPUID leaf 1 from the caller, who may have read it in a guest of another shape or on the host. HT is
+// QEMU's to set by the topology where it is in the features at all: KVM tells no guest of it.
+func (b *builder) givenCPUID(s cpuSettings, id CPUID) error {
+	if upstream := !b.m.Release.Less(Version{Major: 10, Minor: 1}); b.m.TDX && b.kvm() && upstream && id.EDX&^tdEDX != 0 {
+		return &OptionError{Option: "--cpuid", Arg: fmt.Sprintf("%#08x,%#08x", id.EAX, id.EDX), Err: ErrUsage,
+			Msg:  fmt.Sprintf("EDX has bits %#x, which no TD has", id.EDX&^tdEDX),
+			Hint: "give what CPUID says in a TD, not on the host, or name the host's processor with --host-cpu"}
+	}
+	if !b.m.Traits.HTNotInFeatures {
+		id.EDX = id.EDX&^cpuidHT | s.set&cpuidHT | b.topologyHT()
+	}
+	c := &b.m.CPU
+	c.Known, c.EAX, c.EDX, c.Why = true, id.EAX, id.EDX, ""
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -51,6 +52,12 @@ func TestCPU(t *testing.T) {
 		{"10.2.2", td + "-cpu host", ParseOptions{}, false, 0, 0, 52},
 		{"9.2.1", td + "-cpu host", ParseOptions{HostCPU: "emerald-rapids"}, false, 0, 0, 52},
 		{"10.2.2", td + "-cpu host", ParseOptions{CPUID: &CPUID{1, 2}}, true, 1, 2, 52},
+		// HT is by topology, wherever EDX was read.
+		{"10.2.2", td + "-cpu host -smp 1", ParseOptions{CPUID: &CPUID{0x000806f8, 0x1fa9fbff}}, true, 0x000806f8, 0x0fa9fbff, 52},
+		{"10.2.2", td + "-cpu host -smp 2", ParseOptions{CPUID: &CPUID{0x000806f8, 0x0fa9fbff}}, true, 0x000806f8, 0x1fa9fbff, 52},
+		{"10.2.2", td + "-cpu host -smp 2,sockets=2", ParseOptions{CPUID: &CPUID{0x000806f8, 0x1fa9fbff}}, true, 0x000806f8, 0x0fa9fbff, 52},
+		{"10.2.2", td + "-cpu host,+ht -smp 1", ParseOptions{CPUID: &CPUID{0x000806f8, 0x0fa9fbff}}, true, 0x000806f8, 0x1fa9fbff, 52},
+		{"9.2.1", td + "-cpu host -smp 1", ParseOptions{CPUID: &CPUID{0x000806f8, 0x1f8bfbff}}, true, 0x000806f8, 0x1f8bfbff, 52},
 		{"10.2.2", td + "-cpu host,host-phys-bits-limit=52,phys-bits=52", ParseOptions{}, false, 0, 0, 52},
 		{"10.2.2", td + "-cpu SapphireRapids", ParseOptions{}, false, 0x000806f4, 0x078bfbff, 52},
 		{"10.2.2", td, ParseOptions{PhysBits: 48}, false, 0x00060fb1, 0x078bfbfd, 48},
@@ -78,6 +85,12 @@ func TestCPU(t *testing.T) {
 		c := m.CPU
 		if c.Known != tc.known || c.EAX != tc.eax || c.EDX != tc.edx || c.PhysBits != tc.phys || c.Known == (c.Why != "") {
 			t.Errorf("%s: known %v (%s), %08x %08x, %d bits", tc.line, c.Known, c.Why, c.EAX, c.EDX, c.PhysBits)
+		}
+	}
+	for _, edx := range []uint32{0xbfebfbff, 0x0f8bfbff} { // a host's, a plain guest's
+		_, err := ParseArgs(strings.Fields(td+"-cpu host"), testRelease, ParseOptions{CPUID: &CPUID{0x000806f8, edx}})
+		if err == nil || !strings.Contains(err.Error(), "which no TD has") || !errors.Is(err, ErrUsage) {
+			t.Errorf("EDX %#x in a TD: %v", edx, err)
 		}
 	}
 	if _, err := ParseArgs(strings.Fields(td+"-cpu host"), testRelease, ParseOptions{HostCPU: "skylake"}); err == nil || !strings.Contains(err.Error(), "emerald-rapids") {

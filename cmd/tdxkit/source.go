@@ -331,7 +331,7 @@ func parseOptions(c *cli.Context) (qemu.ParseOptions, error) {
 		var rest string
 		n, _ := fmt.Sscanf(text, "0x%x,0x%x%s", &id.EAX, &id.EDX, &rest)
 		if n != 2 {
-			return o, usage(fmt.Sprintf("--cpuid %q: want EAX,EDX of CPUID leaf 1", text), "write it as 0x000806f8,0x0f8bfbff")
+			return o, usage(fmt.Sprintf("--cpuid %q: want EAX,EDX of CPUID leaf 1", text), "write it as 0x000806f8,0x0fa9fbff")
 		}
 		o.CPUID = id
 	}
