@@ -21,6 +21,9 @@ const (
 	// tdx_fixed1_bits), self-snoop and, by topology, HT. The SMBIOS table of a TD on an Emerald Rapids host under
 	// QEMU 10.2 has just these (chutesai/tdx-measure, 262fa35c, src/smbios.rs).
 	tdEDX = 0x1fa9fbff
+	// tdFixedEDX are those of them that the TDX module sets whatever QEMU asks for, unless it is new, and that QEMU then
+	// takes over (QEMU 10.2, target/i386/kvm/tdx.c, tdx_fixed1_bits and tdx_check_features).
+	tdFixedEDX = tdEDX &^ (cpuidHT | 1<<27)
 	// tcgPhysBits is TCG_PHYS_ADDR_BITS.
 	tcgPhysBits = 40
 	// tdPhysBits is what CPUID leaf 0x80000008 says on every processor with TDX, and so in a TD.
@@ -277,6 +280,10 @@ func (b *builder) hostCPU(s cpuSettings) error {
 	}
 	if b.m.Release.Less(Version{Major: 10, Minor: 1}) {
 		c.Why = fmt.Sprintf("which features a TD has under QEMU %s, before TDX was upstream, is not known; give --cpuid", b.m.Release)
+		return nil
+	}
+	if off := s.clear & tdFixedEDX; off != 0 {
+		c.Why = fmt.Sprintf("-cpu turns off bits %#x of CPUID leaf 1 EDX, which older TDX modules set all the same; give --cpuid", off)
 		return nil
 	}
 	family := h.family
