@@ -117,10 +117,12 @@ func checkUnmodelled(key, v string) error {
 	return nil
 }
 
-// checkTDBits refuses address bits other than the host's. Follows QEMU 10.2, target/i386/kvm/tdx.c, tdx_check_features.
+// checkTDBits refuses address bits other than the host's, and what else may not come to a TD as it is asked for. Follows QEMU 10.2, target/i386/kvm/tdx.c, tdx_check_features.
 func (s *cpuSettings) checkTDBits() error {
 	const why = "QEMU starts no TD with other address bits than the host's, which are %d on every processor with TDX"
 	switch {
+	case s.hugePages == "off":
+		return unsupportedErr("-cpu", "pdpe1gb=off", "older TDX modules set it all the same, and firmware asks for it")
 	case s.guestPhysBits != 0 && s.guestPhysBits < tdLeastGuestBits:
 		return unsupportedErr("-cpu", fmt.Sprintf("guest-phys-bits=%d", s.guestPhysBits), "what the TDX module makes of less than %d is not known", tdLeastGuestBits)
 	case s.physBits != 0 && s.physBits != tdPhysBits:

@@ -267,6 +267,7 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -accel kvm -cpu Zilog,phys-bits=48", ErrUnknown, "Zilog"},
 		{"-M q35 -cpu qemu64,xlevel=0x80000004", ErrUnsupported, "0x80000008"},
 		{"-M q35 -cpu Skylake-Server,x-vendor-cpuid-only-v2=off", ErrUnsupported, "0x80000000"},
+		{td + "-cpu host,-pdpe1gb", ErrUnsupported, "pdpe1gb=off"},
 		{td + "-cpu host,guest-phys-bits=46", ErrUnsupported, "less than 48"},
 		{"-M q35 -cpu qemu64,vendor=Intel", ErrUsage, "12 characters"},
 		{"-M q35 -cpu qemu64,stepping=16", ErrUsage, "from 0 to 15"},
