@@ -18,9 +18,13 @@ var bridgeDevices = []deviceModel{
 	{Name: "pxb-cxl", Bus: onPCI, Kind: PXB, Fixed: true, Apply: addCXL},
 }
 
-// secondary makes the bus behind a bridge. QEMU names it after the bridge's id.
+// secondary makes the bus behind a bridge or port.
 func secondary(d *deviceBuild, pcie bool) *bus {
-	x := d.b.newPCIBus(d.id, pcie)
+	kind := "PCI"
+	if pcie {
+		kind = "PCIE"
+	}
+	x := d.b.newPCIBus(d.b.pciBusName(kind, d.id), pcie)
 	x.up, x.order = d.bus, d.order
 	if name, ok := fwName(d); ok {
 		x.path = d.bus.path + name
@@ -193,7 +197,7 @@ func addPXB(d *deviceBuild) error {
 			return d.usage("bus_nr=%d is taken by bus %s", nr, x.name)
 		}
 	}
-	x := d.b.newPCIBus(d.id, true)
+	x := d.b.newPCIBus(d.b.pciBusName(d.model.Name+"-bus", d.id), true)
 	x.root, x.extra, x.order = true, true, d.order
 	x.path = "/pci@i0cf8," + pxbMark(uint8(nr))
 	x.pci.Extra, x.pci.BusNr, x.pci.NUMANode, x.pci.NoIOMMU = true, uint8(nr), node, bypass

@@ -72,9 +72,24 @@ func (b *builder) busName(kind busType, id string, number int) string {
 	if id != "" {
 		return fmt.Sprintf("%s.%d", id, number)
 	}
+	return b.automaticName(string(kind))
+}
+
+// pciBusName names the bus behind a bridge, port or expander: by the device's id alone or, where there is no id, as busName
+// does. So the bus of a port without id may have the name of the machine's own, pcie.0. Follows QEMU 10.2,
+// hw/pci/pci_bridge.c, pci_bridge_initfn, and hw/pci-bridge/pci_expander_bridge.c, pxb_dev_realize_common.
+func (b *builder) pciBusName(kind, id string) string {
+	if id != "" {
+		return id
+	}
+	return b.automaticName(kind)
+}
+
+// automaticName names a bus by its kind and how many of the kind were named so before.
+func (b *builder) automaticName(kind string) string {
 	n := b.named[kind]
 	b.named[kind]++
-	return fmt.Sprintf("%s.%d", strings.ToLower(string(kind)), n)
+	return fmt.Sprintf("%s.%d", strings.ToLower(kind), n)
 }
 
 // claimUnit takes the unit of an IDE bus that unit= says or the first that is free. Follows QEMU 10.2, hw/ide/ide-dev.c,

@@ -20,6 +20,12 @@ func TestBusNames(t *testing.T) {
 		{"-device ich9-ahci -device ide-hd,drive=d,bus=ide.7,bootindex=1", "/pci@i0cf8/pci8086,2922@3/drive@1/disk@0"},
 		{"-device ich9-ahci,id=ide -device ide-hd,drive=d,bus=ide.3,bootindex=1", "/pci@i0cf8/pci8086,2922@3/drive@3/disk@0"},
 		{"-device nec-usb-xhci,id=x -device qemu-xhci -device usb-storage,drive=d,bus=usb-bus.0,bootindex=4", "/pci@i0cf8/usb@4/storage@1/channel@0/disk@0,0"},
+		// The bus behind a port without an id is pcie.0 too: below an expander it comes before the machine's.
+		{"-device pcie-root-port,chassis=1 -device pcie-root-port,chassis=2 -device virtio-net-pci,bus=pcie.1,bootindex=1", "/pci@i0cf8/pci-bridge@4/ethernet@0/ethernet-phy@0"},
+		{"-device pcie-root-port,chassis=1 -device virtio-net-pci,bus=pcie.0,bootindex=1", "/pci@i0cf8/ethernet@4/ethernet-phy@0"},
+		{"-device pxb-pcie,bus_nr=2 -device ioh3420 -device virtio-net-pci,bus=pcie.0,bootindex=1", "/pci@i0cf8,1/pci-bridge@0/ethernet@0/ethernet-phy@0"},
+		{"-device pxb-pcie,bus_nr=2 -device ioh3420,bus=pxb-pcie-bus.0,id=a -device virtio-net-pci,bus=pcie.0,bootindex=1", "/pci@i0cf8/ethernet@4/ethernet-phy@0"},
+		{"-device pcie-pci-bridge -device e1000,bus=pci.0,bootindex=1", "/pci@i0cf8/pci-bridge@3/ethernet@0/ethernet-phy@0"},
 	} {
 		m, err := ParseArgs(strings.Fields("-M q35 "+tc.line), testRelease, ParseOptions{})
 		if err != nil {

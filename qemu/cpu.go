@@ -21,10 +21,15 @@ const (
 	// tdx_fixed1_bits), self-snoop and, by topology, HT. The SMBIOS table of a TD on an Emerald Rapids host under
 	// QEMU 10.2 has just these (chutesai/tdx-measure, 262fa35c, src/smbios.rs).
 	tdEDX = 0x1fa9fbff
+	// tdFixedEDX are those of them that the TDX module sets whatever QEMU asks for, unless it is new, and that QEMU then
+	// takes over (QEMU 10.2, target/i386/kvm/tdx.c, tdx_fixed1_bits and tdx_check_features).
+	tdFixedEDX = tdEDX &^ (cpuidHT | 1<<27)
 	// tcgPhysBits is TCG_PHYS_ADDR_BITS.
 	tcgPhysBits = 40
 	// tdPhysBits is what CPUID leaf 0x80000008 says on every processor with TDX, and so in a TD.
 	tdPhysBits = 52
+	// tdLeastGuestBits is the smaller of the two widths of guest addresses that a TD can have. Either is more than firmware uses.
+	tdLeastGuestBits = 48
 )
 
 // cpuSettings are the properties of -cpu that reach a measurement.
@@ -82,6 +87,9 @@ func (b *builder) readCPU() (cpuSettings, error) {
 		if err := s.number(key, v); err != nil {
 			return s, err
 		}
+		if err := checkUnmodelled(key, v); err != nil {
+			return s, err
+		}
 		if key == "vendor" {
 			if len(v) != 12 {
 				return s, usageErr("-cpu", w, "a vendor has 12 characters")
@@ -98,10 +106,25 @@ func (b *builder) readCPU() (cpuSettings, error) {
 	return s, nil
 }
 
-// checkTDBits refuses address bits other than the host's. Follows QEMU 10.2, target/i386/kvm/tdx.c, tdx_check_features.
+// checkUnmodelled refuses properties that change what firmware reads of the address bits.
+func checkUnmodelled(key, v string) error {
+	switch n, ok := parseUint(v); {
+	case key == "xlevel" && (!ok || n < 0x80000008):
+		return unsupportedErr("-cpu", key+"="+v, "firmware reads no address bits below CPUID level 0x80000008, which is not modelled")
+	case key == "x-vendor-cpuid-only-v2":
+		return unsupportedErr("-cpu", key+"="+v, "the vendor in CPUID leaf 0x80000000, by which firmware believes the address bits, is not modelled for it")
+	}
+	return nil
+}
+
+// checkTDBits refuses address bits other than the host's, and what else may not come to a TD as it is asked for. Follows QEMU 10.2, target/i386/kvm/tdx.c, tdx_check_features.
 func (s *cpuSettings) checkTDBits() error {
 	const why = "QEMU starts no TD with other address bits than the host's, which are %d on every processor with TDX"
 	switch {
+	case s.hugePages == "off":
+		return unsupportedErr("-cpu", "pdpe1gb=off", "older TDX modules set it all the same, and firmware asks for it")
+	case s.guestPhysBits != 0 && s.guestPhysBits < tdLeastGuestBits:
+		return unsupportedErr("-cpu", fmt.Sprintf("guest-phys-bits=%d", s.guestPhysBits), "what the TDX module makes of less than %d is not known", tdLeastGuestBits)
 	case s.physBits != 0 && s.physBits != tdPhysBits:
 		return unsupportedErr("-cpu", fmt.Sprintf("phys-bits=%d", s.physBits), why, tdPhysBits)
 	case s.physLimit != 0 && s.physLimit < tdPhysBits:
@@ -153,6 +176,7 @@ func (b *builder) resolveCPU() error {
 	}
 	c := &b.m.CPU
 	c.Model, c.GuestPhysBits = s.model, s.guestPhysBits
+	c.Vendor = vendorIntel // and under KVM the host's, which has TDX
 	model, named := modelByName(s.model, b.m.MachineVersion)
 	switch {
 	case s.model == "host" || s.model == "max" && b.kvm():
@@ -161,6 +185,8 @@ func (b *builder) resolveCPU() error {
 		b.maxCPU(s)
 	case named:
 		b.namedCPU(s, model)
+	case !b.m.TDX || !b.kvm():
+		return unknownErr("-cpu", s.model, "unknown processor: where firmware and QEMU put memory depends on it", nearest(s.model, cpuNames()))
 	default:
 		c.Why = fmt.Sprintf("CPUID of -cpu %s is not known", s.model)
 		if hint := nearest(s.model, cpuNames()); hint != "" {
@@ -172,13 +198,13 @@ func (b *builder) resolveCPU() error {
 	}
 	if b.m.TDX && b.kvm() {
 		// Whatever the model, the TDX module gives a TD these.
-		c.AMD, c.NoHugePages1G, c.PhysBits = false, false, tdPhysBits
+		c.Vendor, c.NoHugePages1G, c.PhysBits = vendorIntel, false, tdPhysBits
 		if err := s.checkTDBits(); err != nil {
 			return err
 		}
 	}
 	if s.vendor != "" {
-		c.AMD = s.vendor == "AuthenticAMD"
+		c.Vendor = s.vendor
 	}
 	if s.physBits != 0 {
 		c.PhysBits = s.physBits
@@ -190,8 +216,24 @@ func (b *builder) resolveCPU() error {
 		c.PhysBits = b.opts.PhysBits
 	}
 	if b.opts.CPUID != nil {
-		c.Known, c.EAX, c.EDX, c.Why = true, b.opts.CPUID.EAX, b.opts.CPUID.EDX, ""
+		return b.givenCPUID(s, *b.opts.CPUID)
 	}
+	return nil
+}
+
+// givenCPUID takes CPUID leaf 1 from the caller, who may have read it in a guest of another shape or on the host. HT is
+// QEMU's to set by the topology where it is in the features at all: KVM tells no guest of it.
+func (b *builder) givenCPUID(s cpuSettings, id CPUID) error {
+	if upstream := !b.m.Release.Less(Version{Major: 10, Minor: 1}); b.m.TDX && b.kvm() && upstream && id.EDX&^tdEDX != 0 {
+		return &OptionError{Option: "--cpuid", Arg: fmt.Sprintf("%#08x,%#08x", id.EAX, id.EDX), Err: ErrUsage,
+			Msg:  fmt.Sprintf("EDX has bits %#x, which no TD has", id.EDX&^tdEDX),
+			Hint: "give what CPUID says in a TD, not on the host, or name the host's processor with --host-cpu"}
+	}
+	if !b.m.Traits.HTNotInFeatures {
+		id.EDX = id.EDX&^cpuidHT | s.set&cpuidHT | b.topologyHT()
+	}
+	c := &b.m.CPU
+	c.Known, c.EAX, c.EDX, c.Why = true, id.EAX, id.EDX, ""
 	return nil
 }
 
@@ -242,6 +284,10 @@ func (b *builder) hostCPU(s cpuSettings) error {
 		c.Why = fmt.Sprintf("which features a TD has under QEMU %s, before TDX was upstream, is not known; give --cpuid", b.m.Release)
 		return nil
 	}
+	if off := s.clear & tdFixedEDX; off != 0 {
+		c.Why = fmt.Sprintf("-cpu turns off bits %#x of CPUID leaf 1 EDX, which older TDX modules set all the same; give --cpuid", off)
+		return nil
+	}
 	family := h.family
 	c.EAX = s.override(family, h.model, h.stepping)
 	c.EDX = (tdEDX&^cpuidHT | s.set&tdEDX) &^ s.clear
@@ -255,9 +301,11 @@ func (b *builder) hostCPU(s cpuSettings) error {
 // when the family is chosen, so that it is that of a 32-bit processor.
 func (b *builder) maxCPU(s cpuSettings) {
 	c := &b.m.CPU
-	c.AMD, c.PhysBits = true, tcgPhysBits
+	c.Vendor = vendorAMD
 	c.EDX = (tcgEDX&^cpuidHT | s.set&tcgEDX) &^ s.clear
 	c.EDX |= b.topologyHT()
+	c.NoLongMode = s.longMode == "off"
+	c.PhysBits = b.addressBits()
 	c.Known = true
 	switch v := b.m.Release; {
 	case v.Less(Version{Major: 8}):
@@ -275,22 +323,15 @@ func (b *builder) maxCPU(s cpuSettings) {
 func (b *builder) namedCPU(s cpuSettings, m cpuModel) {
 	c := &b.m.CPU
 	c.EAX = s.override(m.Family, m.Model, m.Stepping)
-	c.AMD = m.AMD && !b.kvm() // under KVM the vendor is the host's
+	if m.Vendor != "" && !b.kvm() {
+		c.Vendor = m.Vendor
+	}
 	c.NoHugePages1G = !m.HugePages
 	c.EDX = (m.EDX | s.set) &^ s.clear
 	c.EDX |= b.topologyHT()
 	c.Known = true
-	long := m.LongMode
-	if s.longMode != "" {
-		long = s.longMode == "on"
-	}
-	switch {
-	case long:
-		c.PhysBits = tcgPhysBits
-	default:
-		c.NoLongMode = true
-		c.PhysBits = b.physBits32(c.EDX)
-	}
+	c.NoLongMode = s.longMode == "off" || s.longMode == "" && !m.LongMode
+	c.PhysBits = b.addressBits()
 	switch {
 	case !b.kvm() && b.m.Traits.HTNotInFeatures && s.set&cpuidHT != 0:
 		b.oldHT()
@@ -302,6 +343,14 @@ func (b *builder) namedCPU(s cpuSettings, m cpuModel) {
 	case c.EDX&^kvmEDX != 0:
 		c.Known, c.Why = false, "the model has features that KVM may refuse; give --cpuid"
 	}
+}
+
+// addressBits returns the physical address bits of a processor of which phys-bits= says nothing.
+func (b *builder) addressBits() int {
+	if !b.m.CPU.NoLongMode {
+		return tcgPhysBits
+	}
+	return b.physBits32(b.m.CPU.EDX)
 }
 
 // physBits32 returns the address bits of a processor without long mode: 36 with PSE36 and, in newer releases, with PAE.

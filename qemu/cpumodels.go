@@ -9,7 +9,7 @@ import (
 // A cpuModel is a row of QEMU's table of processors, as far as SMBIOS and firmware see it.
 type cpuModel struct {
 	Name                    string
-	AMD                     bool // vendor AuthenticAMD
+	Vendor                  string // empty is GenuineIntel
 	Family, Model, Stepping int
 	EDX                     uint32 // CPUID leaf 1
 	HugePages               bool   // pdpe1gb
@@ -28,6 +28,14 @@ type cpuChange struct {
 	Set             uint32 // bits of leaf 1 EDX
 }
 
+// The vendors, as CPUID leaf 0 names them. QEMU 10.2, target/i386/cpu.h, CPUID_VENDOR_.
+const (
+	vendorIntel   = "GenuineIntel"
+	vendorAMD     = "AuthenticAMD"
+	vendorHygon   = "HygonGenuine"
+	vendorZhaoxin = "CentaurHauls"
+)
+
 // The features that most models have: those of a Pentium Pro with MTRR, CLFLUSH, MCA, PSE36, SSE2 and, but for QEMU's
 // own models, VME.
 const (
@@ -37,11 +45,11 @@ const (
 	ssBit     = 1 << 27
 )
 
-// cpuModels follows QEMU 10.2.2, target/i386/cpu.c, builtin_x86_defs. What TCG keeps of them was compared with the SMBIOS
-// tables of 7.2, 10.0.13 and 11.1.3.
+// cpuModels follows QEMU 10.2.2, target/i386/cpu.c, builtin_x86_defs; DiamondRapids and versions that came later are as
+// 11.1.3 answers for them over QMP. What TCG keeps of them was compared with the SMBIOS tables of 7.2, 10.0.13 and 11.1.3.
 var cpuModels = []cpuModel{
-	{Name: "qemu64", AMD: true, Family: 15, Model: 107, Stepping: 1, EDX: edxQEMU64, LongMode: true},
-	{Name: "phenom", AMD: true, Family: 16, Model: 2, Stepping: 3, EDX: edxUsual, HugePages: true, LongMode: true},
+	{Name: "qemu64", Vendor: vendorAMD, Family: 15, Model: 107, Stepping: 1, EDX: edxQEMU64, LongMode: true},
+	{Name: "phenom", Vendor: vendorAMD, Family: 16, Model: 2, Stepping: 3, EDX: edxUsual, HugePages: true, LongMode: true},
 	{Name: "core2duo", Family: 6, Model: 15, Stepping: 11, EDX: 0x0fcbfbff, LongMode: true},
 	{Name: "kvm64", Family: 15, Model: 6, Stepping: 1, EDX: edxUsual, LongMode: true},
 	{Name: "qemu32", Family: 6, Model: 6, Stepping: 3, EDX: 0x0781abfd},
@@ -61,35 +69,38 @@ var cpuModels = []cpuModel{
 		Aliases: map[string]int{"Broadwell-noTSX": 2, "Broadwell-IBRS": 3, "Broadwell-noTSX-IBRS": 4}},
 	{Name: "Skylake-Client", Family: 6, Model: 94, Stepping: 3, EDX: edxUsual, LongMode: true, Versions: 4,
 		Aliases: map[string]int{"Skylake-Client-IBRS": 2, "Skylake-Client-noTSX-IBRS": 3}},
-	{Name: "Skylake-Server", Family: 6, Model: 85, Stepping: 4, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 5,
+	{Name: "Skylake-Server", Family: 6, Model: 85, Stepping: 4, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 6,
 		Aliases: map[string]int{"Skylake-Server-IBRS": 2, "Skylake-Server-noTSX-IBRS": 3}},
-	{Name: "Cascadelake-Server", Family: 6, Model: 85, Stepping: 6, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 5,
+	{Name: "Cascadelake-Server", Family: 6, Model: 85, Stepping: 6, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 7,
 		Aliases: map[string]int{"Cascadelake-Server-noTSX": 3}},
 	{Name: "Cooperlake", Family: 6, Model: 85, Stepping: 10, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 2},
-	{Name: "Icelake-Server", Family: 6, Model: 134, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 7,
+	{Name: "Icelake-Server", Family: 6, Model: 134, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 9,
 		Changes: []cpuChange{{4, 106, -1, 0}}, Aliases: map[string]int{"Icelake-Server-noTSX": 2}},
-	{Name: "SapphireRapids", Family: 6, Model: 143, Stepping: 4, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 4,
+	{Name: "SapphireRapids", Family: 6, Model: 143, Stepping: 4, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 8,
 		Changes: []cpuChange{{3, -1, -1, ssBit}}},
-	{Name: "GraniteRapids", Family: 6, Model: 173, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 3,
+	{Name: "GraniteRapids", Family: 6, Model: 173, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 7,
 		Changes: []cpuChange{{2, -1, 1, ssBit}}},
-	{Name: "SierraForest", Family: 6, Model: 175, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 3,
+	{Name: "SierraForest", Family: 6, Model: 175, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 6,
 		Changes: []cpuChange{{2, -1, 3, ssBit}}},
-	{Name: "ClearwaterForest", Family: 6, Model: 221, Stepping: 0, EDX: edxSnoop, HugePages: true, LongMode: true, Versions: 1},
+	{Name: "ClearwaterForest", Family: 6, Model: 221, Stepping: 0, EDX: edxSnoop, HugePages: true, LongMode: true, Versions: 4},
+	{Name: "DiamondRapids", Family: 19, Model: 1, Stepping: 0, EDX: edxSnoop, HugePages: true, LongMode: true, Versions: 2},
 	{Name: "Denverton", Family: 6, Model: 95, Stepping: 1, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 3},
 	{Name: "Snowridge", Family: 6, Model: 134, Stepping: 1, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 4},
 	{Name: "KnightsMill", Family: 6, Model: 133, Stepping: 0, EDX: edxSnoop, HugePages: true, LongMode: true},
-	{Name: "Opteron_G1", AMD: true, Family: 15, Model: 6, Stepping: 1, EDX: edxUsual, LongMode: true},
-	{Name: "Opteron_G2", AMD: true, Family: 15, Model: 6, Stepping: 1, EDX: edxUsual, LongMode: true},
-	{Name: "Opteron_G3", AMD: true, Family: 16, Model: 2, Stepping: 3, EDX: edxUsual, LongMode: true},
-	{Name: "Opteron_G4", AMD: true, Family: 21, Model: 1, Stepping: 2, EDX: edxUsual, HugePages: true, LongMode: true},
-	{Name: "Opteron_G5", AMD: true, Family: 21, Model: 2, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true},
-	{Name: "EPYC", AMD: true, Family: 23, Model: 1, Stepping: 2, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 5,
+	{Name: "Opteron_G1", Vendor: vendorAMD, Family: 15, Model: 6, Stepping: 1, EDX: edxUsual, LongMode: true},
+	{Name: "Opteron_G2", Vendor: vendorAMD, Family: 15, Model: 6, Stepping: 1, EDX: edxUsual, LongMode: true},
+	{Name: "Opteron_G3", Vendor: vendorAMD, Family: 16, Model: 2, Stepping: 3, EDX: edxUsual, LongMode: true},
+	{Name: "Opteron_G4", Vendor: vendorAMD, Family: 21, Model: 1, Stepping: 2, EDX: edxUsual, HugePages: true, LongMode: true},
+	{Name: "Opteron_G5", Vendor: vendorAMD, Family: 21, Model: 2, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true},
+	{Name: "EPYC", Vendor: vendorAMD, Family: 23, Model: 1, Stepping: 2, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 5,
 		Aliases: map[string]int{"EPYC-IBPB": 2}},
-	{Name: "Dhyana", Family: 24, Model: 0, Stepping: 1, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 2},
-	{Name: "EPYC-Rome", AMD: true, Family: 23, Model: 49, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 5},
-	{Name: "EPYC-Milan", AMD: true, Family: 25, Model: 1, Stepping: 1, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 3},
-	{Name: "EPYC-Genoa", AMD: true, Family: 25, Model: 17, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 2},
-	{Name: "EPYC-Turin", AMD: true, Family: 26, Model: 0, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true},
+	{Name: "Dhyana", Vendor: vendorHygon, Family: 24, Model: 0, Stepping: 1, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 2},
+	{Name: "EPYC-Rome", Vendor: vendorAMD, Family: 23, Model: 49, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 5},
+	{Name: "EPYC-Milan", Vendor: vendorAMD, Family: 25, Model: 1, Stepping: 1, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 4},
+	{Name: "EPYC-Genoa", Vendor: vendorAMD, Family: 25, Model: 17, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 3},
+	{Name: "EPYC-Turin", Vendor: vendorAMD, Family: 26, Model: 0, Stepping: 0, EDX: edxUsual, HugePages: true, LongMode: true, Versions: 2},
+	{Name: "YongFeng", Vendor: vendorZhaoxin, Family: 7, Model: 11, Stepping: 3, EDX: 0x0fcbfbff, HugePages: true, LongMode: true, Versions: 3,
+		Changes: []cpuChange{{2, 91, -1, 0}}},
 }
 
 // modelByName returns the model of a name, "Name", "Name-vN" or an alias of a version, with the version's changes. A name

@@ -112,7 +112,8 @@ type CPU struct {
 	// NoHugePages1G says that the model lacks pdpe1gb, which moves OVMF's 64-bit window.
 	NoHugePages1G bool
 	NoLongMode    bool // a 32-bit model
-	AMD           bool // vendor AuthenticAMD: QEMU reserves the HyperTransport hole at 1 TiB
+	// Vendor is what CPUID leaf 0 names, "GenuineIntel". For "AuthenticAMD" QEMU reserves the HyperTransport hole at 1 TiB.
+	Vendor string
 }
 
 // A NUMANode is -numa node.

@@ -126,7 +126,7 @@ func (m *Machine) HighRAM() uint64 { return m.RAM - m.LowRAM() }
 // refuses it. Follows QEMU 10.2, hw/i386/pc.c, pc_memory_init and pc_max_used_gpa.
 func (m *Machine) HighRAMBase() uint64 {
 	const base = 4 << 30
-	if !m.CPU.AMD || m.CPU.NoLongMode || m.MachineVersion.Less(Version{Major: 7, Minor: 1}) {
+	if m.CPU.Vendor != vendorAMD || m.CPU.NoLongMode || m.MachineVersion.Less(Version{Major: 7, Minor: 1}) {
 		return base
 	}
 	if m.hole64Start(base)+m.PCIHole64 > amdHTStart {
@@ -137,7 +137,7 @@ func (m *Machine) HighRAMBase() uint64 {
 
 // AMDHole reports whether the machine's e820 map reserves the HyperTransport range, 12 GiB below 1 TiB.
 func (m *Machine) AMDHole() bool {
-	return m.CPU.AMD && m.CPU.PhysBits >= 40 && !m.MachineVersion.Less(Version{Major: 7, Minor: 1})
+	return m.CPU.Vendor == vendorAMD && m.CPU.PhysBits >= 40 && !m.MachineVersion.Less(Version{Major: 7, Minor: 1})
 }
 
 // roundGiB rounds n up to a multiple of 1 GiB.

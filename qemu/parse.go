@@ -70,9 +70,9 @@ type builder struct {
 	plugged     []plugged       // in the area for memory hotplug, by address
 	slots       []bool          // of memory, those that are taken
 	boots       []bootEntry
-	buses       []*bus          // every bus that a device can be put on
-	named       map[busType]int // buses that are named after their kind
-	serialNext  int             // what index= of the next ISA serial port is by default
+	buses       []*bus         // every bus that a device can be put on
+	named       map[string]int // buses that are named after their kind
+	serialNext  int            // what index= of the next ISA serial port is by default
 	acpiIndexes map[uint64]bool
 	netdevs     map[string]props
 	order       int                  // PCI functions made so far
@@ -90,7 +90,7 @@ func ParseArgs(args []string, release string, opts ParseOptions) (*Machine, erro
 	}
 	b := &builder{
 		opts: opts, m: &Machine{}, machine: map[string]string{}, objects: map[string]props{}, ids: map[string]bool{},
-		acpiIndexes: map[uint64]bool{}, netdevs: map[string]props{}, named: map[busType]int{},
+		acpiIndexes: map[uint64]bool{}, netdevs: map[string]props{}, named: map[string]int{},
 	}
 	var err error
 	if opts.Assume != "" {

@@ -263,6 +263,12 @@ func TestRefused(t *testing.T) {
 		// CPU.
 		{"-M q35 -cpu host", ErrUsage, "needs -accel kvm"},
 		{"-M q35 -cpu qemu64,phys-bits=60", ErrUsage, "from 32 to 52"},
+		{"-M q35 -accel tcg -cpu Zilog,phys-bits=48", ErrUnknown, "Zilog"},
+		{"-M q35 -accel kvm -cpu Zilog,phys-bits=48", ErrUnknown, "Zilog"},
+		{"-M q35 -cpu qemu64,xlevel=0x80000004", ErrUnsupported, "0x80000008"},
+		{"-M q35 -cpu Skylake-Server,x-vendor-cpuid-only-v2=off", ErrUnsupported, "0x80000000"},
+		{td + "-cpu host,-pdpe1gb", ErrUnsupported, "pdpe1gb=off"},
+		{td + "-cpu host,guest-phys-bits=46", ErrUnsupported, "less than 48"},
 		{"-M q35 -cpu qemu64,vendor=Intel", ErrUsage, "12 characters"},
 		{"-M q35 -cpu qemu64,stepping=16", ErrUsage, "from 0 to 15"},
 		{td + "-cpu host,phys-bits=46", ErrUnsupported, "which are 52 on every processor with TDX"},

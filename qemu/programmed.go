@@ -17,11 +17,8 @@ type Programmed struct {
 // follows from pc-q35-10.1 on, and the TDX module always (QEMU v10.2.2, target/i386/cpu.c, cpu_x86_cpuid, and
 // hw/i386/pc.c, pc_compat_10_0).
 func (m *Machine) ExtendedVendor() string {
-	switch {
-	case m.CPU.AMD:
-		return "AuthenticAMD"
-	case m.TDX || !m.MachineVersion.Less(Version{Major: 10, Minor: 1}):
+	if m.CPU.Vendor == vendorIntel && (m.TDX || !m.MachineVersion.Less(Version{Major: 10, Minor: 1})) {
 		return ""
 	}
-	return "GenuineIntel"
+	return m.CPU.Vendor
 }

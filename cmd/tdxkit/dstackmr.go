@@ -146,7 +146,7 @@ func dstackJob(c *cli.Context, s style) (*job, []string, error) {
 	j := &job{src: &source{made: true, assumed: launch.Assumed}, stated: true, parse: qemu.ParseOptions{TDX: true}}
 	args := launch.Args
 	if path != "" {
-		j.src.dir = filepath.Dir(path)
+		j.src.dir, j.src.doc = filepath.Dir(path), path
 		if j.src.folder, err = os.OpenRoot(j.src.dir); err != nil {
 			return nil, nil, inFile(j.src.dir, roleOther, err)
 		}

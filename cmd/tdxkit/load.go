@@ -116,7 +116,7 @@ func (s *source) open(r role, name string) (*part, error) {
 		p.file, err = os.OpenFile(name, openAtOnce, 0)
 	}
 	if err != nil {
-		return nil, inFile(p.path, r, err)
+		return nil, s.notOpened(p, err)
 	}
 	info, err := p.file.Stat()
 	switch {
@@ -137,6 +137,19 @@ func (s *source) open(r role, name string) (*part, error) {
 	}
 	p.size, p.modified = info.Size(), info.ModTime()
 	return p, nil
+}
+
+// notOpened says which file cannot be opened and, where a document names it, by which of its fields.
+func (s *source) notOpened(p *part, err error) error {
+	path := p.path
+	if s.folder != nil && !s.elsewhere[p.role] {
+		field := string(p.role)
+		if p.role == roleFirmware {
+			field = "bios"
+		}
+		path = fmt.Sprintf("%s: %s is %q", s.doc, field, p.name)
+	}
+	return inFile(path, p.role, err)
 }
 
 // A loaded is what was read of the files.

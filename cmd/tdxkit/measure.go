@@ -63,7 +63,7 @@ func hostFlags() []cli.Flag {
 		&cli.StringFlag{Name: "qemu", Usage: "QEMU `RELEASE` that runs the guest, \"10.1.0\"; \"8.2.2-tdx\" for builds with Intel's patches"},
 		&cli.StringFlag{Name: "assume-qemu", Usage: "treat an unknown release as `RELEASE`"},
 		&cli.StringFlag{Name: "host-cpu", Usage: "processor `NAME` behind -cpu host"},
-		&cli.StringFlag{Name: "cpuid", Usage: "CPUID leaf 1 `EAX,EDX` behind -cpu host, in hexadecimal with 0x"},
+		&cli.StringFlag{Name: "cpuid", Usage: "CPUID leaf 1 `EAX,EDX` that the guest sees with -cpu host, in hexadecimal with 0x; HT follows from -smp"},
 		&cli.StringSliceFlag{Name: "bar", Usage: "BARs of a device that the host passes on, `ID=N:SIZE:KIND,...`: id= or host= of the device, number, size, and io, mem32, pref32, mem64 or pref64; may be repeated"},
 		&cli.StringSliceFlag{Name: "vfio", Usage: "what a device is that the host passes on, `ID=NAME`, or NAME for all: " + strings.Join(hostDeviceNames(), ", ") + "; may be repeated"},
 		&cli.IntFlag{Name: "phys-bits", Usage: "guest physical address `BITS` where -cpu does not say"},

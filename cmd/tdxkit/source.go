@@ -25,6 +25,7 @@ type source struct {
 	assumed []string                        // what a document leaves open
 	folder  *os.Root                        // where files of a document are, nil for the current folder
 	dir     string                          // its name
+	doc     string                          // the document that names those files
 	image   *dstack.Image                   // nil unless an image folder was given
 	config  *dstack.VMConfig                // nil unless a document of dstack's was given
 	notes   []string
@@ -161,7 +162,7 @@ func imageSource(c *cli.Context) (*source, error) {
 	if err != nil {
 		return nil, inFolder(dir, err)
 	}
-	s, err := dstackSource(c, im.Metadata, dir, root)
+	s, err := dstackSource(c, im.Metadata, filepath.Join(dir, dstack.MetadataFile), root)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +232,7 @@ func metadataSource(c *cli.Context) (*source, error) {
 		}
 		l := m.CommandLine()
 		s := plainSource(l.Args)
-		s.made, s.assumed, s.folder, s.dir = true, l.Assumed, root, dir
+		s.made, s.assumed, s.folder, s.dir, s.doc = true, l.Assumed, root, dir, path
 		s.notes = ignoredNote(path, m.Ignored)
 		return s, nil
 	}
@@ -239,7 +240,7 @@ func metadataSource(c *cli.Context) (*source, error) {
 	if err != nil {
 		return nil, inDocument(path, err)
 	}
-	return dstackSource(c, m, dir, root)
+	return dstackSource(c, m, path, root)
 }
 
 func inDocument(path string, err error) error {
@@ -261,13 +262,13 @@ func ignoredNote(path string, keys []string) []string {
 	return []string{path + ": not understood and left out: " + strings.Join(keys, ", ")}
 }
 
-// dstackSource is the guest that dstack's VMM would start from an image.
-func dstackSource(c *cli.Context, m *dstack.Metadata, dir string, root *os.Root) (*source, error) {
+// dstackSource is the guest that dstack's VMM would start from an image, whose metadata.json is at a path.
+func dstackSource(c *cli.Context, m *dstack.Metadata, path string, root *os.Root) (*source, error) {
 	s, err := vmConfigSource(c, m)
 	if err != nil {
 		return nil, err
 	}
-	s.folder, s.dir = root, dir
+	s.folder, s.dir, s.doc = root, filepath.Dir(path), path
 	return s, nil
 }
 
@@ -343,7 +344,7 @@ func parseOptions(c *cli.Context) (qemu.ParseOptions, error) {
 		var rest string
 		n, _ := fmt.Sscanf(text, "0x%x,0x%x%s", &id.EAX, &id.EDX, &rest)
 		if n != 2 {
-			return o, usage(fmt.Sprintf("--cpuid %q: want EAX,EDX of CPUID leaf 1", text), "write it as 0x000806f8,0x0f8bfbff")
+			return o, usage(fmt.Sprintf("--cpuid %q: want EAX,EDX of CPUID leaf 1", text), "write it as 0x000806f8,0x0fa9fbff")
 		}
 		o.CPUID = id
 	}

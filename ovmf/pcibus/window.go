@@ -40,6 +40,7 @@ type Window struct {
 type Guest struct {
 	PhysBits      int    // guest physical address bits, CPUID 0x80000008 EAX[7:0]
 	NoHugePages1G bool   // CPUID 0x80000001 EDX[26] is 0
+	GuestPhysBits int    // CPUID 0x80000008 EAX[23:16]; 0 where QEMU's command line does not set it
 	Vendor        string // what CPUID leaf 0x80000000 names, "AuthenticAMD", "GenuineIntel" or nothing
 	AMDHole       bool   // QEMU's memory map reserves the HyperTransport range
 	MemoryEnd     uint64 // end of RAM above 4 GiB, or of the area for memory hotplug; 4 GiB where there is neither
@@ -63,7 +64,7 @@ func GuestOf(m *qemu.Machine) (Guest, error) {
 	if m.CPU.PhysBits == 0 {
 		return Guest{}, fmt.Errorf("pcibus: -cpu %s: its physical address bits are not known: %w", m.CPU.Model, ErrUnsupported)
 	}
-	g := Guest{PhysBits: m.CPU.PhysBits, NoHugePages1G: m.CPU.NoHugePages1G, Vendor: m.ExtendedVendor(), AMDHole: m.AMDHole(), MemoryEnd: fourGiB}
+	g := Guest{PhysBits: m.CPU.PhysBits, GuestPhysBits: m.CPU.GuestPhysBits, NoHugePages1G: m.CPU.NoHugePages1G, Vendor: m.ExtendedVendor(), AMDHole: m.AMDHole(), MemoryEnd: fourGiB}
 	if n := m.HighRAM(); n > 0 {
 		g.MemoryEnd = m.HighRAMBase() + n
 	}
@@ -102,6 +103,9 @@ func Window64(g Guest, gen Generation) (Window, error) {
 	size = roundUp(size, oneGiB)
 	w := Window{Base: roundUp(roundUp(g.MemoryEnd, oneGiB), 1<<(bits.Len64(size)-1)), Size: size, Generation: gen}
 	width, known := g.addressWidth(gen)
+	if newer, believed := g.addressWidth(Stable202505); gen == Stable202308 && (newer != width || believed != known) {
+		return Window{}, fmt.Errorf("pcibus: guest-phys-bits=%d moves the 64-bit window with edk2 202408 and later alone: %w", g.GuestPhysBits, ErrUnsupported)
+	}
 	if gen == Classic || overridden && gen == Stable202505 || !known {
 		return w, nil
 	}
@@ -142,11 +146,18 @@ func parseOverride(b []byte) (mib uint64, ok bool) {
 }
 
 // addressWidth returns the address bits that firmware uses, and whether it believes what the CPU says: QEMU's default
-// of 40 bits does not count.
+// of 40 bits does not count. Firmware of edk2 202408 and later believes it, and keeps to GuestPhysBits, wherever QEMU tells
+// those.
 func (g Guest) addressWidth(gen Generation) (int, bool) {
 	width := g.PhysBits
+	guest := g.GuestPhysBits
+	if gen != Stable202505 {
+		guest = 0
+	}
 	switch {
-	case width >= 41:
+	case guest != 0 && width > guest:
+		width = guest
+	case guest != 0, width >= 41:
 	case g.Vendor == "GenuineIntel" && (width == 36 || width == 39), g.Vendor == "AuthenticAMD" && width == 40:
 	default:
 		return 0, false

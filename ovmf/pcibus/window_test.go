@@ -23,6 +23,7 @@ func TestWindow64(t *testing.T) {
 	small := func(v *g) { v.NoHugePages1G = true }
 	mute := func(v *g) { v.Vendor = "" } // as Intel's processors are, and newer QEMUs
 	amd := func(v *g) { v.Vendor, v.AMDHole = "AuthenticAMD", true }
+	bits := func(n int) func(*g) { return func(v *g) { v.GuestPhysBits = n } }
 	override := func(s string) func(*g) { return func(v *g) { v.Override = []byte(s) } }
 	end := func(n uint64) func(*g) { return func(v *g) { v.MemoryEnd = n * gib } }
 	tests := []struct {
@@ -75,6 +76,13 @@ func TestWindow64(t *testing.T) {
 		{guest(46, override("16777217")), pcibus.Stable202505, 0x380000000000, 1 << 43},
 		{guest(46, override("many")), pcibus.Stable202505, 0x380000000000, 1 << 43},
 		{guest(46, override("0")), pcibus.Stable202505, 0, 0},
+		// Newer firmware keeps to the bits that QEMU tells a guest to, and believes them.
+		{guest(46, bits(42)), pcibus.Stable202505, 0x38000000000, 1 << 39},
+		{guest(40, bits(40)), pcibus.Stable202505, 0xe000000000, 1 << 37},
+		{guest(40, bits(48)), pcibus.Stable202505, 0xe000000000, 1 << 37},
+		{guest(52, bits(48)), pcibus.Stable202505, 0x380000000000, 1 << 43},
+		{guest(52, bits(48)), pcibus.Stable202308, 0x380000000000, 1 << 43},
+		{guest(46, bits(42)), pcibus.Stable202302, 0x380000000000, 1 << 43},
 	}
 	for _, tt := range tests {
 		w, err := pcibus.Window64(tt.guest, tt.gen)
@@ -88,6 +96,11 @@ func TestWindow64(t *testing.T) {
 func TestWindow64Refused(t *testing.T) {
 	for _, g := range []pcibus.Guest{{}, {PhysBits: 46}, {PhysBits: 65, MemoryEnd: 1 << 32}, {PhysBits: 46, MemoryEnd: 1 << 53}} {
 		if w, err := pcibus.Window64(g, pcibus.Stable202308); !errors.Is(err, pcibus.ErrUnsupported) {
+			t.Errorf("%+v: got %+v, %v; want an error", g, w, err)
+		}
+	}
+	for _, g := range []pcibus.Guest{{PhysBits: 46, GuestPhysBits: 42, MemoryEnd: 1 << 32}, {PhysBits: 40, GuestPhysBits: 40, MemoryEnd: 1 << 32}} {
+		if w, err := pcibus.Window64(g, pcibus.Stable202308); !errors.Is(err, pcibus.ErrUnsupported) || !strings.Contains(err.Error(), "guest-phys-bits") {
 			t.Errorf("%+v: got %+v, %v; want an error", g, w, err)
 		}
 	}
@@ -116,6 +129,10 @@ func TestGuestOf(t *testing.T) {
 		}
 	}
 	m := parse(t, "-m 2G")
+	m.CPU.GuestPhysBits = 42
+	if g, err := pcibus.GuestOf(m); err != nil || g.GuestPhysBits != 42 {
+		t.Errorf("guest-phys-bits=42: got %+v, %v", g, err)
+	}
 	m.CPU.PhysBits = 0
 	if _, err := pcibus.GuestOf(m); !errors.Is(err, pcibus.ErrUnsupported) || !strings.Contains(err.Error(), "-cpu") {
 		t.Errorf("without address bits: got %v, want an error that names -cpu", err)

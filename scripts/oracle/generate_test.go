@@ -141,3 +141,11 @@ func TestArgs(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestGiven: a command line that is given goes to QEMU word for word, empty words too.
+func TestGiven(t *testing.T) {
+	args := []string{"-M", "q35,hpet=off", "-m", "", "-nodefaults", "-device", `{"driver":"e1000","id":"a"}`, "-smp", ""}
+	if got := given(args).args(); !slices.Equal(got, args) {
+		t.Errorf("got %q, want %q", got, args)
+	}
+}

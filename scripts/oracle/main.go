@@ -131,7 +131,7 @@ func given(args []string) shape {
 		if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
 			i++
 			o.words = []string{args[i]}
-			if args[i][0] != '{' {
+			if !strings.HasPrefix(args[i], "{") {
 				o.words = strings.Split(args[i], ",")
 			}
 		}
