@@ -196,7 +196,7 @@ func (d *decoder) run(in []byte, end int, r rangeCoder) (_ rangeCoder, ok bool) 
 		} else {
 			state = afterRep[state]
 		}
-		if ok = rep[0] < pos && n <= len(out)-pos; ok {
+		if ok = uint(rep[0]) < uint(pos) && n <= len(out)-pos; ok { // where an int has 32 bits a distance may be below 0
 			pos = copyMatch(out, pos, rep[0]+1, n)
 			previous = out[pos-1]
 		}
