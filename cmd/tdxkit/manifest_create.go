@@ -212,11 +212,8 @@ func (k *creation) load(c *cli.Context, t *terminal, first *sketch, h *manifest.
 	if err := both.Wait(); err != nil {
 		return err
 	}
-	if got := h.Subjects[0].SHA384; got != l.firmwareSHA384 {
-		return &inputError{msg: k.firmware + ": changed while it was read"}
-	}
-	if i := slices.IndexFunc(h.Subjects, func(s manifest.Subject) bool { return s.Role() == "initrd" }); i >= 0 && h.Subjects[i].SHA384 != l.image.Initrd.Digest {
-		return &inputError{msg: first.machine.Files.Initrd + ": changed while it was read"}
+	if err := k.wantMeasured(h.Subjects, l); err != nil {
+		return err
 	}
 	for i := range h.Subjects {
 		k.inputs = append(k.inputs, i)
@@ -224,6 +221,32 @@ func (k *creation) load(c *cli.Context, t *terminal, first *sketch, h *manifest.
 	k.image = l.image
 	h.Launch = launchOf(l.image.Firmware)
 	return k.addImageFiles(h)
+}
+
+// wantMeasured refuses subjects that are not what was measured, as when a file is replaced between the two times that it is
+// opened.
+func (k *creation) wantMeasured(subjects []manifest.Subject, l *loaded) error {
+	for _, p := range k.parts.all() {
+		if p == nil {
+			continue
+		}
+		digest := l.firmwareSHA384
+		switch p.role {
+		case roleInitrd:
+			digest = l.image.Initrd.Digest
+		case roleKernel, roleShim:
+			whole, err := hashSubject("", io.NewSectionReader(p, 0, p.size))
+			if err != nil {
+				return inFile(p.path, p.role, err)
+			}
+			digest = whole.SHA384
+		}
+		if subjects[0].SHA384 != digest {
+			return inFile(p.path, p.role, errChanged)
+		}
+		subjects = subjects[1:]
+	}
+	return nil
 }
 
 // addImageFiles adds what identifies a dstack image beside what is booted: its metadata, and the list of its files whose
