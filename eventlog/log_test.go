@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -363,7 +362,7 @@ func TestType(t *testing.T) {
 			}
 		}
 	}
-	if got, err := eventlog.ParseType(strconv.Itoa(0x80000007)); got != eventlog.EVEFIAction || err != nil {
+	if got, err := eventlog.ParseType("2147483655"); got != eventlog.EVEFIAction || err != nil {
 		t.Errorf("got %v, %v, want %v", got, err, eventlog.EVEFIAction)
 	}
 	for _, s := range []string{"", "EV_", "ev_separator", "0x", "0x100000000", "-1", "4 "} {

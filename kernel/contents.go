@@ -9,8 +9,9 @@ import (
 	"slices"
 )
 
-// ErrRead is returned where the part of a kernel that is not held in memory cannot be read when it is needed.
-var ErrRead = errors.New("kernel cannot be read again")
+// ErrRead is returned where the file of a kernel cannot be read, be it at first or when the part that was left in it is
+// needed.
+var ErrRead = errors.New("kernel cannot be read")
 
 // readBuffer is how many bytes are held at a time of what is read to be hashed: enough to make reading cheap, and few
 // enough that a processor still has them all in its cache when it hashes them.
@@ -61,9 +62,10 @@ func (c *contents) load(head []byte, size int64) ([]byte, error) {
 	return head, c.readAt(head[have:], int64(have))
 }
 
+// readAt fills b from the file. Errors wrap ErrRead.
 func (c *contents) readAt(b []byte, off int64) error {
 	if n, err := c.file.ReadAt(b, off); n < len(b) {
-		return fmt.Errorf("%w: %d bytes at 0x%x: %w", ErrRead, len(b), off, err)
+		return fmt.Errorf("%w: want %d bytes at 0x%x, got %d: %w", ErrRead, len(b), off, n, err)
 	}
 	return nil
 }

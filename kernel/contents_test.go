@@ -10,19 +10,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tdxkit/tdxkit/fixtures"
+	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/kernel"
 )
 
-// A watchedFile counts what is read of it, and ends before its size once it is cut.
+var errTest = errors.New("test")
+
+// A watchedFile counts what is read of it, ends before its size once it is cut, and cannot be read where it is broken.
 type watchedFile struct {
-	data []byte
-	cut  int64 // bytes that are left of it
-	read int64
+	data   []byte
+	cut    int64 // bytes that are left of it
+	broken kernel.Span
+	read   int64
 }
 
 func watch(data []byte) *watchedFile { return &watchedFile{data: data, cut: int64(len(data))} }
 
 func (f *watchedFile) ReadAt(b []byte, off int64) (int, error) {
+	if off < f.broken.End() && f.broken.Off < off+int64(len(b)) {
+		return 0, errTest
+	}
 	n, err := bytes.NewReader(f.data[:f.cut]).ReadAt(b, off)
 	f.read += int64(n)
 	return n, err
@@ -92,6 +99,15 @@ func TestReadOdd(t *testing.T) {
 		change(&b)
 		sameRead(t, name, b.bytes())
 	}
+	b := newBuild()
+	b.sizeOfHeaders, b.sections = 0x1000, []buildSection{{".text", 0x1000, 0xe00}}
+	data := b.bytes()
+	copy(data[0x800:], data[buildPE:0x1f0])
+	writer(data).u32(0x3c, 0x800)
+	if _, err := kernel.Parse(data); err != nil {
+		t.Error("PE headers in the payload:", err)
+	}
+	sameRead(t, "PE headers in the payload", data)
 	for _, data := range [][]byte{nil, []byte("MZ"), make([]byte, 0x268), bytes.Repeat([]byte("HdrS"), 400)} {
 		sameRead(t, "no kernel", data)
 	}
@@ -114,6 +130,74 @@ func sameRead(t *testing.T, name string, data []byte) {
 	b, _ := whole.CertificateTable()
 	if !slices.Equal(a, b) {
 		t.Errorf("%s: the certificates differ", name)
+	}
+}
+
+// TestReadPayloadToTheEnd reads an image that ends with its compressed kernel.
+func TestReadPayloadToTheEnd(t *testing.T) {
+	b := newBuild()
+	b.payloadLength = buildSize - buildSetup - 0x100
+	img, err := kernel.Read(bytes.NewReader(b.bytes()), buildSize)
+	if err != nil || img.Payload.End() != buildSize {
+		t.Errorf("%+v, error %v", img, err)
+	}
+}
+
+// TestReadLarge holds that a file that is too large is refused before it is read.
+func TestReadLarge(t *testing.T) {
+	file := watch(newBuild().bytes())
+	var f *bin.FormatError
+	if _, err := kernel.Read(file, bin.MaxKernel+1); !errors.As(err, &f) || f.Field != "file size" || file.read != 0 {
+		t.Errorf("error %v after %d bytes, want one of the file size", err, file.read)
+	}
+}
+
+// TestReadBroken reads an image of which a part cannot be read, while what a patch is behind can.
+func TestReadBroken(t *testing.T) {
+	file := watch(newBuild().bytes())
+	img, err := kernel.Read(file, buildSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.broken = kernel.Span{Off: 0x800, Len: 1}
+	if d, err := img.AuthenticodePatched([]kernel.Patch{{Off: 0x1000, Bytes: []byte{1}}}); !errors.Is(err, kernel.ErrRead) || !errors.Is(err, errTest) {
+		t.Errorf("%x, error %v, want that it cannot be read", d, err)
+	}
+}
+
+// A brokenWriter fails once, at the given one of its writes.
+type brokenWriter struct{ at, writes int }
+
+func (w *brokenWriter) Write(b []byte) (int, error) {
+	if w.writes++; w.writes == w.at {
+		return 0, errTest
+	}
+	return len(b), nil
+}
+
+// TestWriteAuthenticodeFails has each of the writes fail.
+func TestWriteAuthenticodeFails(t *testing.T) {
+	data := newBuild().bytes()
+	whole, err := kernel.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := kernel.Read(watch(data), buildSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	patches := []kernel.Patch{{Off: 0x1000, Bytes: []byte{1}}}
+	for _, img := range []*kernel.Image{whole, left} {
+		w := &brokenWriter{}
+		for err = errTest; err != nil; {
+			*w = brokenWriter{at: w.at + 1}
+			if err = img.WriteAuthenticode(w, patches); err == nil && w.writes >= w.at || err != nil && !errors.Is(err, errTest) {
+				t.Fatalf("write %d of %d: error %v, want the writer's", w.at, w.writes, err)
+			}
+		}
+		if w.writes < 7 {
+			t.Errorf("%d writes, want one for each run of bytes", w.writes)
+		}
 	}
 }
 

@@ -68,8 +68,8 @@ type entry struct {
 	mode     uint32
 	data     string
 	sum      uint32
-	size     int // claimed, len(data) where 0
-	nameSize int // claimed, with NUL, where not 0
+	size     int64 // claimed, len(data) where 0
+	nameSize int   // claimed, with NUL, where not 0
 }
 
 func (e entry) bytes() []byte {
@@ -77,14 +77,14 @@ func (e entry) bytes() []byte {
 		e.magic = "070701"
 	}
 	if e.size == 0 {
-		e.size = len(e.data)
+		e.size = int64(len(e.data))
 	}
 	if e.nameSize == 0 {
 		e.nameSize = len(e.name) + 1
 	}
 	var b strings.Builder
 	b.WriteString(e.magic)
-	for _, v := range []int{7, int(e.mode), 1, 2, 1, 0x60000000, e.size, 8, 9, 5, 1, e.nameSize, int(e.sum)} {
+	for _, v := range []int64{7, int64(e.mode), 1, 2, 1, 0x60000000, e.size, 8, 9, 5, 1, int64(e.nameSize), int64(e.sum)} {
 		fmt.Fprintf(&b, "%08x", v)
 	}
 	b.WriteString(e.name + "\x00")

@@ -113,7 +113,7 @@ func (r *reader) minimumTCB() *MinimumTCB {
 		{Name: "evaluationDataNumber", Optional: optional, Read: func() {
 			at := r.Off()
 			if t.EvaluationDataNumber = r.Uint("evaluationDataNumber", maxEvaluation); t.EvaluationDataNumber == 0 {
-				r.Failf(at, "evaluationDataNumber", bin.ErrMalformed, "is 0, want 1 to %d", maxEvaluation)
+				r.Failf(at, "evaluationDataNumber", bin.ErrMalformed, "is 0, want 1 to %d", uint64(maxEvaluation))
 			}
 		}},
 		{Name: "date", Optional: optional, Read: func() { t.Date = r.Time("date") }},

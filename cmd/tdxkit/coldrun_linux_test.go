@@ -54,7 +54,7 @@ func runCold(b *testing.B, binary string, args []string) {
 			b.Fatalf("%v: %s", err, out)
 		}
 		if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-			peak = max(peak, u.Maxrss<<10)
+			peak = max(peak, int64(u.Maxrss)<<10)
 		}
 	}
 	b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")

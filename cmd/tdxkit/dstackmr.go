@@ -214,7 +214,7 @@ func dstackConfig(c *cli.Context, s style) (*dstack.VMConfig, error) {
 		return nil, usage("--ram and --memory are given, want one of them", "")
 	}
 	if n := c.Int("ram"); c.IsSet("ram") {
-		if n < 1 || n > 1<<31 {
+		if n < 1 || int64(n) > 1<<31 {
 			return nil, usage(fmt.Sprintf("--ram %d: want a number of MiB above 0", n), "")
 		}
 		v.Memory = uint64(n) << 20

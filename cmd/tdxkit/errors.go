@@ -94,8 +94,11 @@ func inFile(path string, r role, err error) error {
 	}
 	msg := path + ": " + err.Error()
 	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	switch {
+	case errors.As(err, &pe):
 		msg = path + ": " + pe.Err.Error()
+	case errors.Is(err, errChanged):
+		msg = path + ": " + errChanged.Error()
 	}
 	return &inputError{msg: msg, hint: hintFor(r, err), err: err}
 }

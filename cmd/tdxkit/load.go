@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime/debug"
-	"syscall"
-	"time"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/kernel"
@@ -20,137 +16,6 @@ import (
 	"github.com/tdxkit/tdxkit/mr/predict"
 	"github.com/tdxkit/tdxkit/qemu"
 )
-
-// A part is one file that a guest boots, opened.
-type part struct {
-	role role
-	name string // as the command line has it
-	path string // as messages have it
-	file *os.File
-	size int64 // bytes
-	// modified is when the file was last written to, as it was opened.
-	modified time.Time
-	// listed says that the file lies in an image folder, whose list of digests has to have it.
-	listed bool
-}
-
-// errChanged is for a file that is written to meanwhile: a digest of it may be of bytes that never were one file.
-var errChanged = errors.New("was changed while it was read")
-
-// unchanged tells a file that was written to since it was opened.
-func (p *part) unchanged() error {
-	info, err := p.file.Stat()
-	if err == nil && (info.Size() != p.size || !info.ModTime().Equal(p.modified)) {
-		err = errChanged
-	}
-	return err
-}
-
-// ReadAt reads nothing of a file that was changed.
-func (p *part) ReadAt(b []byte, off int64) (int, error) {
-	n, err := p.file.ReadAt(b, off)
-	if changed := p.unchanged(); changed != nil {
-		return 0, changed
-	}
-	return n, err
-}
-
-// read reads the whole of it.
-func (p *part) read(limit int64) ([]byte, error) {
-	data, err := readOpen(p.file, p.path, p.role, limit)
-	if err != nil {
-		return nil, err
-	}
-	return data, inFile(p.path, p.role, p.unchanged())
-}
-
-// parts are the files of a boot. Kernel, initrd and shim are nil without one.
-type parts struct{ firmware, kernel, initrd, shim *part }
-
-// all are the parts in order, nil for those that a boot does not have.
-func (p *parts) all() []*part { return []*part{p.firmware, p.kernel, p.initrd, p.shim} }
-
-func (p *parts) close() {
-	for _, f := range p.all() {
-		if f != nil {
-			f.file.Close()
-		}
-	}
-}
-
-// openParts opens what the command line names. All files are open before the first is read, so that a missing one is
-// found at once.
-func (s *source) openParts(files qemu.Files) (*parts, error) {
-	if files.Firmware == "" {
-		return nil, usage("the command line names no firmware", "add -bios OVMF.fd; firmware in -drive if=pflash or -pflash starts no TD")
-	}
-	p := &parts{}
-	for _, f := range []struct {
-		to   **part
-		role role
-		name string
-	}{{&p.firmware, roleFirmware, files.Firmware}, {&p.kernel, roleKernel, files.Kernel}, {&p.initrd, roleInitrd, files.Initrd}, {&p.shim, roleShim, files.Shim}} {
-		if f.name == "" {
-			continue
-		}
-		opened, err := s.open(f.role, f.name)
-		if err != nil {
-			p.close()
-			return nil, err
-		}
-		*f.to = opened
-	}
-	return p, nil
-}
-
-// openAtOnce opens for reading without waiting, as opening a named pipe would for somebody who writes.
-const openAtOnce = os.O_RDONLY | syscall.O_NONBLOCK
-
-func (s *source) open(r role, name string) (*part, error) {
-	p := &part{role: r, name: name, path: name}
-	var err error
-	if s.folder != nil && !s.elsewhere[r] {
-		p.path, p.listed = filepath.Join(s.dir, name), s.image != nil && s.image.HasHash
-		p.file, err = s.folder.OpenFile(name, openAtOnce, 0)
-	} else {
-		p.file, err = os.OpenFile(name, openAtOnce, 0)
-	}
-	if err != nil {
-		return nil, s.notOpened(p, err)
-	}
-	info, err := p.file.Stat()
-	switch {
-	case err != nil:
-		err = inFile(p.path, r, err)
-	case info.IsDir():
-		err = &inputError{msg: p.path + ": is a folder, want the " + string(r)}
-	case !info.Mode().IsRegular():
-		err = &inputError{msg: p.path + ": is not a regular file, and the size of the " + string(r) + " has to be known before it is read"}
-	case info.Size() > bin.MaxInitrd && r == roleInitrd:
-		err = &inputError{msg: fmt.Sprintf("%s: has %d bytes, QEMU takes at most %d as an initrd", p.path, info.Size(), int64(bin.MaxInitrd))}
-	case info.Size() == 0 && r == roleInitrd:
-		err = inFile(p.path, r, kernel.ErrEmptyInitrd)
-	}
-	if err != nil {
-		p.file.Close()
-		return nil, err
-	}
-	p.size, p.modified = info.Size(), info.ModTime()
-	return p, nil
-}
-
-// notOpened says which file cannot be opened and, where a document names it, by which of its fields.
-func (s *source) notOpened(p *part, err error) error {
-	path := p.path
-	if s.folder != nil && !s.elsewhere[p.role] {
-		field := string(p.role)
-		if p.role == roleFirmware {
-			field = "bios"
-		}
-		path = fmt.Sprintf("%s: %s is %q", s.doc, field, p.name)
-	}
-	return inFile(path, p.role, err)
-}
 
 // A loaded is what was read of the files.
 type loaded struct {
@@ -188,9 +53,6 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 			if err == nil && size != p.size {
 				err = &inputError{msg: fmt.Sprintf("%s: gave %d bytes, want the %d bytes that it had", p.path, size, p.size)}
 			}
-			if err == nil {
-				err = inFile(p.path, p.role, p.unchanged())
-			}
 			return err
 		})
 	}
@@ -200,7 +62,10 @@ func (l *loader) load(ctx context.Context) (*loaded, error) {
 	if p := l.parts.shim; p != nil {
 		l.queue.add(p.size, func() error { return l.loadShim(out) })
 	}
-	return out, l.queue.wait()
+	if err := l.queue.wait(); err != nil {
+		return nil, err
+	}
+	return out, l.parts.wantUnchanged()
 }
 
 // start hashes what has no result of its own.
@@ -212,7 +77,7 @@ func (l *loader) start(work []predict.Work) {
 
 func (l *loader) loadFirmware(out *loaded) error {
 	p := l.parts.firmware
-	data, err := p.read(bin.MaxFirmware)
+	data, err := readOpen(p.file, p.path, p.role, bin.MaxFirmware)
 	if err != nil {
 		return err
 	}
@@ -248,7 +113,7 @@ func (l *loader) parseKernel(p *part) (*kernel.Image, error) {
 		k, err := kernel.Read(p, p.size)
 		return k, inFile(p.path, p.role, err)
 	}
-	data, err := p.read(bin.MaxKernel)
+	data, err := readOpen(p.file, p.path, p.role, bin.MaxKernel)
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +126,7 @@ func (l *loader) parseKernel(p *part) (*kernel.Image, error) {
 
 func (l *loader) loadShim(out *loaded) error {
 	p := l.parts.shim
-	data, err := p.read(bin.MaxKernel)
+	data, err := readOpen(p.file, p.path, p.role, bin.MaxKernel)
 	if err != nil {
 		return err
 	}

@@ -216,10 +216,10 @@ func (k *creation) load(c *cli.Context, t *terminal, first *sketch, h *manifest.
 		return err
 	}
 	if got := h.Subjects[0].SHA384; got != l.firmwareSHA384 {
-		return &inputError{msg: k.firmware + ": changed while it was read"}
+		return inFile(k.firmware, roleFirmware, errChanged)
 	}
 	if i := slices.IndexFunc(h.Subjects, func(s manifest.Subject) bool { return s.Role() == "initrd" }); i >= 0 && h.Subjects[i].SHA384 != l.image.Initrd.Digest {
-		return &inputError{msg: first.machine.Files.Initrd + ": changed while it was read"}
+		return inFile(first.machine.Files.Initrd, roleInitrd, errChanged)
 	}
 	for i := range h.Subjects {
 		k.inputs = append(k.inputs, i)

@@ -117,10 +117,10 @@ func DecodeIn(data []byte, limit int64, memory func(size int) []byte) ([]byte, e
 	}
 	at, ok := d.decode(data[headerSize:], rangeCoder{0xffffffff, code, initBytes})
 	switch {
-	case !ok:
-		c.Failf(int64(headerSize+at), "distance", bin.ErrMalformed, "or length at byte %d of %d reaches outside the output", d.pos, size)
 	case at > len(data)-headerSize:
 		c.Failf(int64(len(data)), "stream", bin.ErrTruncated, "ends after %d of %d uncompressed bytes", d.pos, size)
+	case !ok:
+		c.Failf(int64(headerSize+at), "distance", bin.ErrMalformed, "or length at byte %d of %d reaches outside the output", d.pos, size)
 	}
 	if c.Err() != nil {
 		return nil, c.Err()
@@ -196,7 +196,8 @@ func (d *decoder) run(in []byte, end int, r rangeCoder) (_ rangeCoder, ok bool) 
 		} else {
 			state = afterRep[state]
 		}
-		if ok = rep[0] < pos && n <= len(out)-pos; ok {
+		// A distance of 2 GiB and more is below 0 where an int has 32 bits.
+		if ok = uint(rep[0]) < uint(pos) && n <= len(out)-pos; ok {
 			pos = copyMatch(out, pos, rep[0]+1, n)
 			previous = out[pos-1]
 		}

@@ -22,7 +22,7 @@ const (
 // bound borrows. What is next follows by pick, which compiles to a conditional move; an index follows by arithmetic from
 // the borrow, since the compiler makes a branch of every choice that decides what is loaded. Where the next probability
 // is one of two, both are loaded before the bit is known, so that the loads wait for nothing. Single bits, which are not
-// random, take a branch.
+// random, take a branch. What the loops do alike with a bit is not one function: inlined, it was slower by some percent.
 type rangeCoder struct {
 	rng, code uint32
 	pos       int // in the input
@@ -34,6 +34,20 @@ func pick(code, bound, zero, one uint32) uint32 {
 		return zero
 	}
 	return one
+}
+
+// refill takes the next byte of in where the range is too small for a bit.
+func refill(in []byte, rng, code uint32, pos int) (uint32, uint32, int) {
+	if rng < top {
+		return rng << 8, code<<8 | uint32(in[pos]), pos + 1
+	}
+	return rng, code, pos
+}
+
+// subtract returns code less bound, and 1 if that borrows, which is to say that a bit is 0.
+func subtract(code, bound uint32) (rest uint32, borrow uint64) {
+	diff, borrow := bits.Sub64(uint64(code), uint64(bound), 0)
+	return uint32(diff), borrow
 }
 
 // adapt returns a probability v moved toward the bit that was decoded, which is 0 if there was a borrow.
@@ -59,16 +73,14 @@ func (r rangeCoder) literal(in []byte, p *literals) (rangeCoder, byte) {
 	symbol, v := uint32(1), uint32(p[1])
 	for symbol < 0x100 {
 		v0, v1 := uint32(p[symbol<<1]), uint32(p[symbol<<1+1])
-		if rng < top {
-			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
-		}
+		rng, code, pos = refill(in, rng, code, pos)
 		bound := rng >> probBits * v
-		rest, borrow := bits.Sub64(uint64(code), uint64(bound), 0)
+		rest, borrow := subtract(code, bound)
 		p[symbol] = adapt(v, borrow)
 		symbol = symbol<<1 + 1 - uint32(borrow)
 		v = pick(code, bound, v0, v1)
 		rng = pick(code, bound, bound, rng-bound)
-		code = pick(code, bound, code, uint32(rest))
+		code = pick(code, bound, code, rest)
 	}
 	return rangeCoder{rng, code, pos}, byte(symbol)
 }
@@ -88,18 +100,16 @@ func (r rangeCoder) matched(in []byte, p *literals, match uint32) (rangeCoder, b
 		offset0, offset1 := offset&^bit, bit // what offset is after a 0 bit and after a 1 bit
 		v0 := uint32(p[(offset0+match&offset0+symbol<<1)&mask])
 		v1 := uint32(p[(offset1+match&offset1+symbol<<1+1)&mask])
-		if rng < top {
-			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
-		}
+		rng, code, pos = refill(in, rng, code, pos)
 		bound := rng >> probBits * v
-		rest, borrow := bits.Sub64(uint64(code), uint64(bound), 0)
+		rest, borrow := subtract(code, bound)
 		*q = adapt(v, borrow)
 		offset &= bit ^ uint32(-borrow)
 		bit = match & offset
 		symbol = symbol<<1 + 1 - uint32(borrow)
 		v = pick(code, bound, v0, v1)
 		rng = pick(code, bound, bound, rng-bound)
-		code = pick(code, bound, code, uint32(rest))
+		code = pick(code, bound, code, rest)
 	}
 	return rangeCoder{rng, code, pos}, byte(symbol)
 }
@@ -116,16 +126,14 @@ func tree[T treeOf](r rangeCoder, in []byte, p *T) (rangeCoder, int) {
 	symbol, v := uint32(1), uint32((*p)[1])
 	for symbol < uint32(len(*p))/2 {
 		v0, v1 := uint32((*p)[symbol<<1]), uint32((*p)[symbol<<1+1])
-		if rng < top {
-			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
-		}
+		rng, code, pos = refill(in, rng, code, pos)
 		bound := rng >> probBits * v
-		rest, borrow := bits.Sub64(uint64(code), uint64(bound), 0)
+		rest, borrow := subtract(code, bound)
 		(*p)[symbol] = adapt(v, borrow)
 		symbol = symbol<<1 + 1 - uint32(borrow)
 		v = pick(code, bound, v0, v1)
 		rng = pick(code, bound, bound, rng-bound)
-		code = pick(code, bound, code, uint32(rest))
+		code = pick(code, bound, code, rest)
 	}
 	return rangeCoder{rng, code, pos}, int(symbol) - len(*p)/2
 }
@@ -135,17 +143,15 @@ func (r rangeCoder) reverse(in []byte, p []prob, n uint) (rangeCoder, int) {
 	rng, code, pos := r.rng, r.code, r.pos
 	symbol, number := uint32(1), uint32(0)
 	for i := range n {
-		if rng < top {
-			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
-		}
+		rng, code, pos = refill(in, rng, code, pos)
 		v := uint32(p[symbol])
 		bound := rng >> probBits * v
-		rest, borrow := bits.Sub64(uint64(code), uint64(bound), 0)
+		rest, borrow := subtract(code, bound)
 		p[symbol] = adapt(v, borrow)
 		symbol = symbol<<1 + 1 - uint32(borrow)
 		number += (1 - uint32(borrow)) << (i & 31)
 		rng = pick(code, bound, bound, rng-bound)
-		code = pick(code, bound, code, uint32(rest))
+		code = pick(code, bound, code, rest)
 	}
 	return rangeCoder{rng, code, pos}, int(number)
 }
@@ -155,22 +161,18 @@ func (r rangeCoder) direct(in []byte, n uint) (rangeCoder, int) {
 	rng, code, pos := r.rng, r.code, r.pos
 	number := uint32(0)
 	for range n {
-		if rng < top {
-			rng, code, pos = rng<<8, code<<8|uint32(in[pos]), pos+1
-		}
+		rng, code, pos = refill(in, rng, code, pos)
 		rng >>= 1
-		rest, borrow := bits.Sub64(uint64(code), uint64(rng), 0)
+		rest, borrow := subtract(code, rng)
 		number = number<<1 + 1 - uint32(borrow)
-		code = pick(code, rng, code, uint32(rest))
+		code = pick(code, rng, code, rest)
 	}
 	return rangeCoder{rng, code, pos}, int(number)
 }
 
-// normal takes the next byte in where the range is too small for a bit.
+// normal is refill of the position.
 func (r rangeCoder) normal(in []byte) rangeCoder {
-	if r.rng < top {
-		r.rng, r.code, r.pos = r.rng<<8, r.code<<8|uint32(in[r.pos]), r.pos+1
-	}
+	r.rng, r.code, r.pos = refill(in, r.rng, r.code, r.pos)
 	return r
 }
 
