@@ -286,7 +286,7 @@ func (m *Metadata) Supported() error {
 	if m.Legacy {
 		return fail(m.Off, "TDX metadata offset", bin.ErrUnsupported, "is not in the GUIDed table, where QEMU looks for it")
 	}
-	hobs, reset := 0, false
+	hobs, reset := 0, -1
 	for i := range m.Sections {
 		s, at := &m.Sections[i], m.sectionOff(i)
 		switch {
@@ -305,16 +305,33 @@ func (m *Metadata) Supported() error {
 		case s.Type == TDHOB:
 			hobs++
 		}
-		reset = reset || s.Type == BFV && s.MemoryAddress+s.MemoryDataSize == fourGiB
+		if s.Type == BFV && s.MemoryAddress+s.MemoryDataSize == fourGiB {
+			reset = i
+		}
 	}
 	switch {
 	case hobs != 1:
 		return fail(m.Off+12, "NumberOfSectionEntries", bin.ErrUnsupported, "covers %d sections of type TD_HOB, want 1", hobs)
-	case !reset:
+	case reset < 0:
 		return fail(m.Off+12, "NumberOfSectionEntries", bin.ErrMalformed, "covers no section of type BFV that ends at 4 GiB, where a TD begins to run")
+	}
+	return m.checkVariables(m.Sections[reset].base())
+}
+
+// checkVariables refuses a CFV elsewhere than code that is linked to base looks for it and measures it.
+// edk2-stable202505, OvmfPkg/ResetVector/ResetVector.nasmb: PcdCfvBase and PcdBfvBase are where the flash map has both.
+func (m *Metadata) checkVariables(base uint64) error {
+	for i := range m.Sections {
+		if s := &m.Sections[i]; s.Type == CFV && s.base() != base {
+			return fail(m.sectionOff(i)+8, "MemoryAddress", bin.ErrMalformed, "is 0x%x for offset 0x%x of an image that is linked to 0x%x, want 0x%x",
+				s.MemoryAddress, s.DataOffset, base, base+uint64(s.DataOffset))
+		}
 	}
 	return nil
 }
+
+// base is the address that the image's first byte has if the section lies where it is linked to.
+func (s *Section) base() uint64 { return s.MemoryAddress - uint64(s.DataOffset) }
 
 // sectionOff returns the offset of section i's entry in the image.
 func (m *Metadata) sectionOff(i int) int64 { return m.Off + descriptorSize + sectionSize*int64(i) }

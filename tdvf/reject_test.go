@@ -204,6 +204,7 @@ func TestSupportedRejects(t *testing.T) {
 		{"two TD_HOB", func(b *build) { b.sections[2].Type = TDHOB }, bin.ErrUnsupported, descriptorOff + 12, "NumberOfSectionEntries"},
 		{"nothing where a TD begins", func(b *build) { b.sections[0].MemoryAddress = 0x100000 }, bin.ErrMalformed, descriptorOff + 12, "NumberOfSectionEntries"},
 		{"code over 4 GiB", func(b *build) { b.sections[0].MemoryAddress += pageSize }, bin.ErrMalformed, descriptorOff + 12, "NumberOfSectionEntries"},
+		{"variables elsewhere", func(b *build) { b.sections[1].MemoryAddress = 0x1000 }, bin.ErrMalformed, at(1, 8), "MemoryAddress"},
 		{"variables where a TD begins", func(b *build) { b.sections[0].Type = CFV }, bin.ErrMalformed, descriptorOff + 12, "NumberOfSectionEntries"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -281,6 +282,7 @@ func TestHOBRejects(t *testing.T) {
 	}
 	crowded.size = testImage + 0x2000
 	crowded.sections[0].DataOffset = uint32(crowded.size - 2*pageSize)
+	crowded.sections[1].DataOffset = uint32(crowded.size - 3*pageSize)
 	image := crowded.image()
 	// The descriptor of this build is longer than the room in front of the table.
 	if _, err := Parse(image); err == nil {
