@@ -31,11 +31,17 @@ func (b *builder) readMachine(arg string) error {
 	return nil
 }
 
-// parseKeyval reads the stricter of QEMU's two option grammars, where every word but the first has a value.
+// parseKeyval reads an option that may be JSON or words that all have a value.
 func parseKeyval(option, arg, implied string) (props, error) {
 	if strings.HasPrefix(arg, "{") {
 		return parseJSONProps(option, arg)
 	}
+	return parseWords(option, arg, implied)
+}
+
+// parseWords reads the stricter of QEMU's two option grammars, where every word but the first has a value.
+// Follows QEMU 10.2, util/keyval.c, keyval_parse.
+func parseWords(option, arg, implied string) (props, error) {
 	p := parseProps(arg, implied)
 	for rest, first := arg, true; rest != ""; first = false {
 		word, tail, _ := value(rest)
