@@ -91,7 +91,7 @@ func (d *deviceBuild) size(key string, def uint64) (uint64, error) {
 	if !ok || v == "-1" {
 		return def, nil
 	}
-	n, ok := parseSize(v, 0)
+	n, ok := parseSize(v)
 	if !ok {
 		return 0, d.usage("%s=%s: expects a size", key, v)
 	}

@@ -71,11 +71,11 @@ func FuzzParseSize(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		n, ok := parseSize(s, 0)
+		n, ok := parseSize(s)
 		if !ok || strings.ContainsAny(s, "xX") {
 			return
 		}
-		if m, ok := parseSize(s+"B", 0); ok && m != n {
+		if m, ok := parseSize(s + "B"); ok && m != n {
 			t.Errorf("%q is %d, with a B %d", s, n, m)
 		}
 	})

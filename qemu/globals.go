@@ -69,7 +69,7 @@ var globalProperties = []globalProperty{
 	globalBool("ICH9-LPC", "smm-compat", func(m *Machine) *bool { return &m.SMMCompat }),
 	globalBool("q35-pcihost", "x-pci-hole64-fix", func(m *Machine) *bool { return &m.PCIHole64Fix }),
 	{"q35-pcihost", "pci-hole64-size", func(b *builder, v string) error {
-		n, ok := parseSize(v, 0)
+		n, ok := parseSize(v)
 		if !ok || n > maxRAM {
 			return usageErr("-global", "q35-pcihost.pci-hole64-size="+v, "expects a size of at most 52 bits")
 		}

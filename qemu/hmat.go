@@ -193,7 +193,7 @@ func numaValue(arg string, p props, key, other string) (uint64, error) {
 	}
 	n, ok := parseUint(v)
 	if key == "bandwidth" {
-		n, ok = parseSize(v, 0)
+		n, ok = parseSize(v)
 	}
 	if !ok {
 		return 0, usageErr("-numa", arg, "%s=%s is not a number", key, v)
@@ -257,7 +257,7 @@ func (b *builder) hmatCache(nodes []numaNode, count int, arg string, p props) er
 	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
 		return err
 	}
-	size, ok := parseSize(p.str("size"), 0)
+	size, ok := parseSize(p.str("size"))
 	if !ok {
 		return usageErr("-numa", arg, "size=%s is not a size", p.str("size"))
 	}

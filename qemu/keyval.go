@@ -139,20 +139,17 @@ func suffixShift(c byte) int {
 }
 
 // parseSize reads a size with an optional suffix of B, K, M, G, T, P or E, and a decimal fraction. A number without
-// suffix is scaled by 1<<defaultShift; hexadecimal numbers have neither suffix nor fraction.
+// suffix counts bytes; hexadecimal numbers have neither suffix nor fraction.
 // Follows QEMU 10.2, util/cutils.c, do_strtosz.
-func parseSize(v string, defaultShift int) (uint64, bool) {
+func parseSize(v string) (uint64, bool) {
 	if strings.HasPrefix(v, "0x") || strings.HasPrefix(v, "0X") {
 		n, err := strconv.ParseUint(v[2:], 16, 64)
-		if err != nil {
-			return 0, false
-		}
-		return scale(n, 0, defaultShift)
+		return n, err == nil
 	}
 	if v == "" {
 		return 0, false
 	}
-	shift := defaultShift
+	shift := 0
 	if s := suffixShift(v[len(v)-1]); s >= 0 {
 		shift, v = s, v[:len(v)-1]
 	}

@@ -3,6 +3,7 @@ package qemu
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,16 +18,30 @@ func (b *builder) readMachine(arg string) error {
 		return err
 	}
 	for _, kv := range p {
-		b.machine[strings.ReplaceAll(kv.Key, "_", "-")] = kv.Value
+		// What -smp and -boot say is merged into the same groups where it stands, so that the last of both holds.
+		switch group, rest, _ := strings.Cut(kv.Key, "."); group {
+		case "smp":
+			b.smp = b.smp.set(rest, kv.Value)
+		case "boot":
+			b.boot = b.boot.set(rest, kv.Value)
+		default:
+			b.machine[strings.ReplaceAll(kv.Key, "_", "-")] = kv.Value
+		}
 	}
 	return nil
 }
 
-// parseKeyval reads the stricter of QEMU's two option grammars, where every word but the first has a value.
+// parseKeyval reads an option that may be JSON or words that all have a value.
 func parseKeyval(option, arg, implied string) (props, error) {
 	if strings.HasPrefix(arg, "{") {
 		return parseJSONProps(option, arg)
 	}
+	return parseWords(option, arg, implied)
+}
+
+// parseWords reads the stricter of QEMU's two option grammars, where every word but the first has a value.
+// Follows QEMU 10.2, util/keyval.c, keyval_parse.
+func parseWords(option, arg, implied string) (props, error) {
 	p := parseProps(arg, implied)
 	for rest, first := arg, true; rest != ""; first = false {
 		word, tail, _ := value(rest)
@@ -242,7 +257,7 @@ func (b *builder) machineAccel(v string) {
 }
 
 func (b *builder) setMaxRAMBelow4G(v string) error {
-	n, ok := parseSize(v, 0)
+	n, ok := parseSize(v)
 	if !ok || n > 4<<30 {
 		return usageErr("-machine", "max-ram-below-4g="+v, "expects a size of at most 4G")
 	}
@@ -287,17 +302,10 @@ func (b *builder) resolveMachine() error {
 	for _, k := range sortedKeys(b.machine) {
 		v := b.machine[k]
 		switch group, rest, dotted := strings.Cut(k, "."); {
-		case dotted && group == "smp":
-			b.smp = append(props{{rest, v}}, b.smp...)
-			continue
 		case dotted && group == "memory":
-			if rest == "max-size" {
-				rest = "maxmem"
+			if err := b.machineMemory(rest, v); err != nil {
+				return err
 			}
-			b.memory = append(props{{rest, v}}, b.memory...)
-			continue
-		case dotted && group == "boot":
-			b.boot = append(props{{rest, v}}, b.boot...)
 			continue
 		case dotted && group == "smp-cache":
 			continue // CPUID leaf 4, which no table has
@@ -316,6 +324,26 @@ func (b *builder) resolveMachine() error {
 		m.KernelIRQChip = b.irqchip
 	}
 	return b.forceTDX()
+}
+
+// machineMemory applies -machine memory.name=v, in whose place -m is taken wherever that stands. Its size counts bytes.
+// Follows QEMU 10.2, system/vl.c, parse_memory_options, and hw/core/machine.c, machine_set_mem.
+func (b *builder) machineMemory(name, v string) error {
+	switch name {
+	case "max-size":
+		name = "maxmem"
+	case "size":
+		n, ok := parseSize(v)
+		if !ok {
+			return usageErr("-machine", "memory.size="+v, "is not a size")
+		}
+		v = strconv.FormatUint(n, 10) + "B"
+	case "slots":
+	default:
+		return unknownErr("-machine", "memory."+name+"="+v, "unknown property", nearest(name, []string{"size", "max-size", "slots"}))
+	}
+	b.memory = append(props{{name, v}}, b.memory...)
+	return nil
 }
 
 // setMachine sets one property of the machine.

@@ -109,7 +109,8 @@ func (d *deviceBuild) backend(key string) (props, uint64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if d.b.backendUsed[id] {
+	node := slices.ContainsFunc(d.b.numa, func(p props) bool { return p.str("type") == "node" && p.str("memdev") == id })
+	if d.b.backendUsed[id] || node || d.b.machine["memory-backend"] == id {
 		return nil, 0, d.usage("%s=%s is in use already", key, id)
 	}
 	if d.b.backendUsed == nil {

@@ -30,7 +30,7 @@ func (b *builder) resolveMemory() error {
 	m.RAM = defaultRAM
 	sizeArg, sized := b.memory.get("size")
 	if sized {
-		n, ok := parseSize(sizeArg, 20)
+		n, ok := memorySize(sizeArg)
 		switch {
 		case !ok:
 			return usageHint("-m", sizeArg, "is not a size", "write it as 8G or as 8192, which counts MiB")
@@ -58,6 +58,19 @@ func (b *builder) resolveMemory() error {
 	return b.checkCXL()
 }
 
+// memorySize reads the size of -m: it counts MiB where its last character is a decimal digit and bytes elsewhere, so that
+// 0x3000000F and "1024." are bytes, and 0x800 is the size 0x800M, which QEMU does not take.
+// Follows QEMU 10.2, system/vl.c, parse_memory_options.
+func memorySize(v string) (uint64, bool) {
+	if n, ok := parseSize(v); !ok || n == 0 {
+		return 0, ok
+	}
+	if c := v[len(v)-1]; c >= '0' && c <= '9' {
+		v += "M"
+	}
+	return parseSize(v)
+}
+
 // resolveMaxMemory applies maxmem and slots.
 func (b *builder) resolveMaxMemory() error {
 	m := b.m
@@ -77,7 +90,7 @@ func (b *builder) resolveMaxMemory() error {
 		}
 		return nil
 	}
-	n, ok := parseSize(maxmem, 0)
+	n, ok := parseSize(maxmem)
 	switch {
 	case !ok || n > maxRAM:
 		return usageErr("-m", "maxmem="+maxmem, "is not a size")
@@ -98,7 +111,7 @@ func (b *builder) backendSize(option, arg, id string) (uint64, error) {
 	if !ok {
 		return 0, usageErr(option, arg, "there is no -object with id=%s", id)
 	}
-	n, ok := parseSize(o.str("size"), 0)
+	n, ok := parseSize(o.str("size"))
 	if !ok || n == 0 || n > maxRAM {
 		return 0, usageErr("-object", o.str("qom-type")+",id="+id, "size=%q is not the size of a memory backend", o.str("size"))
 	}

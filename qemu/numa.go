@@ -11,11 +11,7 @@ const maxNodes = 128
 
 // readNUMA notes -numa.
 func (b *builder) readNUMA(arg string) error {
-	p, err := parseKeyvalList("-numa", arg, "type")
-	if err != nil {
-		return err
-	}
-	b.numa = append(b.numa, p)
+	b.numa = append(b.numa, parseProps(arg, "type")) // it takes no JSON
 	b.numaArgs = append(b.numaArgs, arg)
 	return nil
 }
@@ -173,6 +169,9 @@ func (b *builder) numaNode(nodes []numaNode, cpuNode []int, count *int, arg stri
 		}
 	}
 	if v, ok := p.get("memdev"); ok {
+		if _, whole := b.machine["memory-backend"]; whole {
+			return usageErr("-numa", arg, "memdev= and -machine memory-backend= exclude each other")
+		}
 		n, err := b.backendSize("-numa", arg, v)
 		if err != nil {
 			return err

@@ -251,8 +251,9 @@ func (b *builder) readSMBIOS(arg string) error {
 
 // readBoot notes -boot. Repeated options merge.
 func (b *builder) readBoot(arg string) error {
-	b.boot = append(b.boot, parseProps(arg, "order")...)
-	return nil
+	p, err := parseWords("-boot", arg, "order")
+	b.boot = append(b.boot, p...)
+	return err
 }
 
 // resolveBoot applies -boot. Follows QEMU 10.2, system/bootdevice.c and hw/nvram/fw_cfg.c, fw_cfg_bootsplash.

@@ -7,8 +7,9 @@ import (
 
 // readSMP notes -smp. Repeated options merge.
 func (b *builder) readSMP(arg string) error {
-	b.smp = append(b.smp, parseProps(arg, "cpus")...)
-	return nil
+	p, err := parseWords("-smp", arg, "cpus")
+	b.smp = append(b.smp, p...)
+	return err
 }
 
 // maxTopologyPart bounds each number of -smp, so that no product overflows: it is QEMU's limit on CPUs.

@@ -263,7 +263,7 @@ func (o *options) readOnboard(r *reader, m *qemu.Machine) {
 		return
 	}
 	s := onboardOptions{designation: r.str("designation", ""), kind: uint8(i + 1), instance: r.u8("instance", 1)}
-	if id := r.str("pcidev", ""); id != "" {
+	if id, given := r.lookup("pcidev"); given { // an empty id names no device either
 		var ok bool
 		if s.bus, s.devfn, ok = rootDevice(m.Root, id); !ok {
 			r.err = r.fail("pcidev=%s is not a device on a root bus", id)

@@ -112,6 +112,7 @@ func TestBuildRejects(t *testing.T) {
 		{"OEM string in a file", entry(11, "path=/x"), qemu.ErrUnsupported, "path=/x"},
 		{"kind of device", entry(41, "kind=disk"), qemu.ErrUsage, "kind=disk"},
 		{"device that is not there", entry(41, "pcidev=net0"), qemu.ErrUsage, "pcidev=net0"},
+		{"device without a name", entry(41, "pcidev="), qemu.ErrUsage, "pcidev="},
 		{"device behind a bridge", func() *qemu.Machine {
 			m := entry(41, "pcidev=net0")
 			m.Root = &qemu.Bus{Devices: []*qemu.PCIDevice{{ID: "p", Bridge: &qemu.Bus{Devices: []*qemu.PCIDevice{{ID: "net0"}}}}}}
