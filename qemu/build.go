@@ -251,10 +251,27 @@ func (d *deviceBuild) makePCI() error {
 		}
 		d.dev.ROM = 0
 	}
-	if on, err := d.boolean("rombar", true); err == nil && !on || d.props.str("rombar") == "0" {
-		d.dev.ROM = 0
+	if err := d.romBAR(); err != nil {
+		return err
 	}
 	return d.acpiIndex()
+}
+
+// romBAR reads rombar=, a number of which 0, however it is written, takes the ROM's BAR away: firmware then has the ROM by
+// fw_cfg. Follows QEMU 10.2, hw/pci/pci.c, pci_add_option_rom.
+func (d *deviceBuild) romBAR() error {
+	v, ok := d.props.get("rombar")
+	if !ok {
+		return nil
+	}
+	n, ok := parseInt(v)
+	if !ok {
+		return d.usage("rombar=%s: expects a number", v)
+	}
+	if n == 0 {
+		d.dev.ROM = 0
+	}
+	return nil
 }
 
 // maxACPIIndex is ONBOARD_INDEX_MAX.

@@ -185,11 +185,15 @@ func classesOf(m *deviceModel) []string {
 		base, _, _ := strings.Cut(m.Name, "-pci")
 		c = append(c, "virtio-pci", "virtio-device", base+"-device")
 	}
-	if m.Bus == onIDE {
+	switch {
+	case m.Bus == onIDE:
 		c = append(c, "ide-device")
-	}
-	if m.Kind == RootPort || m.Kind == DownstreamPort {
+	case m.Kind == RootPort:
 		c = append(c, "pcie-slot", "pcie-root-port-base")
+	case m.Kind == DownstreamPort:
+		c = append(c, "pcie-slot")
+	case m.Name == "virtio-vga":
+		c = append(c, "virtio-gpu-device") // what it wraps; there is no virtio-vga-device
 	}
 	return c
 }
