@@ -245,6 +245,9 @@ func (d *deviceBuild) makePCI() error {
 		}
 		d.dev.BARs = bars
 	}
+	if err := d.checkBARs(); err != nil {
+		return err
+	}
 	if v, ok := d.props.get("romfile"); ok {
 		if v != "" {
 			return unsupportedErr(d.option, d.arg, "romfile=%s: the ROM's size is that of a file on the host; leave it empty", v)
@@ -255,6 +258,20 @@ func (d *deviceBuild) makePCI() error {
 		return err
 	}
 	return d.acpiIndex()
+}
+
+// leastMemBAR is the smallest memory BAR, in bytes: below its address are bits that say what it is.
+const leastMemBAR = 16
+
+// checkBARs refuses a memory BAR so small that QEMU writes the bits of its kind over those of its size.
+// Follows QEMU 10.2, hw/pci/pci.c, pci_register_bar.
+func (d *deviceBuild) checkBARs() error {
+	for _, b := range d.dev.BARs {
+		if b.Kind != BARIO && b.Size < leastMemBAR {
+			return unsupportedErr(d.option, d.arg, "BAR %d of %d bytes, fewer than the %d of a memory BAR", b.Index, b.Size, leastMemBAR)
+		}
+	}
+	return nil
 }
 
 // romBAR reads rombar=, a number of which 0, however it is written, takes the ROM's BAR away: firmware then has the ROM by
