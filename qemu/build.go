@@ -106,7 +106,8 @@ func (b *builder) buildBuiltIn() error {
 		if f.when != nil && !f.when(b.m) {
 			continue
 		}
-		if err := b.refuseGlobals([]string{f.driver, "pci-device"}, "acpi-index", "romfile", "romsize", "failover_pair_id", "sriov-pf"); err != nil {
+		if err := b.refuseGlobals([]string{f.driver, "pci-device"}, KeyValue{"acpi-index", "0"}, KeyValue{"romfile", ""},
+			KeyValue{"romsize", unset32}, KeyValue{"failover_pair_id", ""}, KeyValue{"sriov-pf", ""}); err != nil {
 			return err
 		}
 		dev := &PCIDevice{Driver: f.driver, Slot: f.slot, Function: f.fn, Multifunction: f.multi, BuiltIn: true,

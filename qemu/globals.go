@@ -210,12 +210,27 @@ func (b *builder) withGlobals(m *deviceModel, p props) props {
 }
 
 // refuseGlobals refuses globals of classes that reach a device which no -device option makes, and set a property of it that
-// a measurement shows. Empty and 0 are the defaults of all of them.
-func (b *builder) refuseGlobals(classes []string, properties ...string) error {
+// a measurement shows to another value than its default, which comes with the property.
+func (b *builder) refuseGlobals(classes []string, defaults ...KeyValue) error {
 	for _, g := range b.globals {
-		if slices.Contains(classes, g.driver) && slices.Contains(properties, g.property) && g.value != "" && g.value != "0" {
-			return unsupportedErr("-global", g.driver+"."+g.property+"="+g.value, "what it does to a device that the machine makes is not modelled")
+		if !slices.Contains(classes, g.driver) {
+			continue
+		}
+		for _, d := range defaults {
+			if g.property == d.Key && !sameNumber(g.value, d.Value) {
+				return unsupportedErr("-global", g.driver+"."+g.property+"="+g.value, "what it does to a device that the machine makes is not modelled")
+			}
 		}
 	}
 	return nil
 }
+
+// sameNumber reports whether two values are the same, as text or as numbers.
+func sameNumber(v, w string) bool {
+	n, ok1 := parseInt(v)
+	m, ok2 := parseInt(w)
+	return v == w || ok1 && ok2 && n == m
+}
+
+// noBootIndex is the property that puts a device into the boot order, with its default.
+var noBootIndex = KeyValue{"bootindex", "-1"}
