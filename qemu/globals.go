@@ -175,9 +175,19 @@ func (b *builder) applyGlobal(g global) error {
 // deviceClasses are the classes above drivers whose properties the drivers inherit.
 var deviceClasses = []string{"virtio-pci", "virtio-device", "pci-device", "pcie-slot", "pcie-root-port-base", "ide-device"}
 
+// baseDrivers are the drivers whose class is above another's, which inherits their globals. Follows QEMU 10.2, the parent
+// of each TypeInfo, and what qom-list-types of QEMU 7.2.22, 10.0.13 and 11.1.3 says of every driver of the table.
+var baseDrivers = map[string]string{
+	"dc390": "am53c974", "lsi53c810": "lsi53c895a", "nvdimm": "pc-dimm", "pxb-cxl": "pxb-pcie", "vfio-pci-nohotplug": "vfio-pci",
+	"virtconsole": "virtserialport",
+}
+
 // classesOf returns the classes whose globals a driver takes.
 func classesOf(m *deviceModel) []string {
 	c := []string{m.Name}
+	if base, ok := baseDrivers[m.Name]; ok {
+		c = append(c, base)
+	}
 	if m.Bus == onPCI {
 		c = append(c, "pci-device")
 	}

@@ -221,6 +221,8 @@ func TestRefused(t *testing.T) {
 		{"-M q35 -device VGA,mmio=x", ErrUsage, "mmio=x"},
 		{"-M q35 -device virtio-gpu-pci,hostmem=3M", ErrUsage, "power of two"},
 		{"-M q35 -device virtio-vga,hostmem=3M", ErrUsage, "power of two"},
+		{"-M q35 -device vfio-pci-nohotplug,host=1:0.0,x-msix-relocation=bar5", ErrUnsupported, "x-msix-relocation=bar5 changes what firmware sees"},
+		{"-M q35 -global vfio-pci.x-igd-gms=2 -device vfio-pci-nohotplug,host=1:0.0", ErrUnsupported, "x-igd-gms=2 changes what firmware sees"},
 		{"-M q35 -device virtio-vga,hostmem=1", ErrUnsupported, "BAR 4 of 1 bytes"},
 		{"-M q35 -device virtio-gpu-pci,hostmem=8", ErrUnsupported, "BAR 4 of 8 bytes"},
 		{"-M q35 -device pci-testdev,membar=4", ErrUnsupported, "BAR 2 of 4 bytes"},

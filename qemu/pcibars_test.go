@@ -107,6 +107,40 @@ func TestROMBAR(t *testing.T) {
 	}
 }
 
+// TestBaseDriverGlobals: a global of a driver reaches those whose class is below it, and no other. Places that QEMU 7.2.22 and
+// 11.1.3 give by such globals.
+func TestBaseDriverGlobals(t *testing.T) {
+	for _, tc := range []struct {
+		line  string
+		index uint32
+	}{
+		{"-global am53c974.acpi-index=5 -device dc390", 5},
+		{"-global dc390.acpi-index=5 -device am53c974", 0},
+		{"-global lsi53c895a.acpi-index=5 -device lsi53c810", 5},
+		{"-global lsi53c810.acpi-index=5 -device lsi53c895a", 0},
+		{"-global pxb-pcie.bus_nr=9 -global pxb-pcie.acpi-index=5 -device pxb-cxl", 5},
+		{"-global megasas.acpi-index=5 -device megasas-gen2", 0},
+	} {
+		m, err := ParseArgs(strings.Fields("-M q35,cxl=on -nodefaults "+tc.line), testRelease, ParseOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", tc.line, err)
+			continue
+		}
+		i := slices.IndexFunc(m.Root.Devices, func(d *PCIDevice) bool { return !d.BuiltIn })
+		if got := m.Root.Devices[i].ACPIIndex; got != tc.index {
+			t.Errorf("%s: acpi-index %d, want %d", tc.line, got, tc.index)
+		}
+	}
+	args := strings.Fields("-M q35,nvdimm=on -m 1G,slots=4,maxmem=8G -global pc-dimm.slot=2 -object memory-backend-ram,id=m,size=512M -device nvdimm,memdev=m,id=n")
+	m, err := ParseArgs(args, testRelease, ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.NVDIMMs) != 1 || m.NVDIMMs[0].Slot != 2 {
+		t.Errorf("the NVDIMM of pc-dimm.slot=2: %+v", m.NVDIMMs)
+	}
+}
+
 // TestPortGlobals: a downstream port is a slot and no root port, so that a global of root ports alone does not reach it.
 // QEMU 11.1.3 hands out such tables.
 func TestPortGlobals(t *testing.T) {
