@@ -106,7 +106,8 @@ func (b *builder) buildBuiltIn() error {
 		if f.when != nil && !f.when(b.m) {
 			continue
 		}
-		if err := b.refuseGlobals([]string{f.driver, "pci-device"}, "acpi-index", "romfile", "romsize", "failover_pair_id", "sriov-pf"); err != nil {
+		if err := b.refuseGlobals([]string{f.driver, "pci-device"}, KeyValue{"acpi-index", "0"}, KeyValue{"romfile", ""},
+			KeyValue{"romsize", unset32}, KeyValue{"failover_pair_id", ""}, KeyValue{"sriov-pf", ""}); err != nil {
 			return err
 		}
 		dev := &PCIDevice{Driver: f.driver, Slot: f.slot, Function: f.fn, Multifunction: f.multi, BuiltIn: true,
@@ -245,16 +246,50 @@ func (d *deviceBuild) makePCI() error {
 		}
 		d.dev.BARs = bars
 	}
+	if err := d.checkBARs(); err != nil {
+		return err
+	}
 	if v, ok := d.props.get("romfile"); ok {
 		if v != "" {
 			return unsupportedErr(d.option, d.arg, "romfile=%s: the ROM's size is that of a file on the host; leave it empty", v)
 		}
 		d.dev.ROM = 0
 	}
-	if on, err := d.boolean("rombar", true); err == nil && !on || d.props.str("rombar") == "0" {
-		d.dev.ROM = 0
+	if err := d.romBAR(); err != nil {
+		return err
 	}
 	return d.acpiIndex()
+}
+
+// leastMemBAR is the smallest memory BAR, in bytes: below its address are bits that say what it is.
+const leastMemBAR = 16
+
+// checkBARs refuses a memory BAR so small that QEMU writes the bits of its kind over those of its size.
+// Follows QEMU 10.2, hw/pci/pci.c, pci_register_bar.
+func (d *deviceBuild) checkBARs() error {
+	for _, b := range d.dev.BARs {
+		if b.Kind != BARIO && b.Size < leastMemBAR {
+			return unsupportedErr(d.option, d.arg, "BAR %d of %d bytes, fewer than the %d of a memory BAR", b.Index, b.Size, leastMemBAR)
+		}
+	}
+	return nil
+}
+
+// romBAR reads rombar=, a number of which 0, however it is written, takes the ROM's BAR away: firmware then has the ROM by
+// fw_cfg. Follows QEMU 10.2, hw/pci/pci.c, pci_add_option_rom.
+func (d *deviceBuild) romBAR() error {
+	v, ok := d.props.get("rombar")
+	if !ok {
+		return nil
+	}
+	n, ok := parseInt(v)
+	if !ok {
+		return d.usage("rombar=%s: expects a number", v)
+	}
+	if n == 0 {
+		d.dev.ROM = 0
+	}
+	return nil
 }
 
 // maxACPIIndex is ONBOARD_INDEX_MAX.

@@ -136,5 +136,5 @@ func (b *builder) takeDrives() error {
 	if !made {
 		return nil
 	}
-	return b.refuseGlobals([]string{"ide-device", "ide-hd", "ide-cd"}, "bootindex")
+	return b.refuseGlobals([]string{"ide-device", "ide-hd", "ide-cd"}, noBootIndex)
 }

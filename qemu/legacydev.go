@@ -76,7 +76,7 @@ func (b *builder) serialPorts() error {
 	if len(b.m.Parallel) > 0 {
 		made = append(made, "isa-parallel")
 	}
-	return b.refuseGlobals(made, "index", "iobase", "irq")
+	return b.refuseGlobals(made, KeyValue{"index", unset32}, KeyValue{"iobase", unset32}, KeyValue{"irq", unset32})
 }
 
 // addSerial makes a port of -device isa-serial.

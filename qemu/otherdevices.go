@@ -57,7 +57,7 @@ var otherDevices = []deviceModel{
 	{Name: "hda-duplex", Bus: onHDA, Why: "a codec: no table names it"}, {Name: "hda-micro", Bus: onHDA, Why: "a codec: no table names it"},
 	{Name: "hda-output", Bus: onHDA, Why: "a codec: no table names it"},
 	{Name: "usb-kbd", Bus: onUSB, Why: whyUSB}, {Name: "usb-mouse", Bus: onUSB, Why: whyUSB}, {Name: "usb-tablet", Bus: onUSB, Why: whyUSB},
-	{Name: "usb-storage", Bus: onUSB, Why: whyUSB, Offers: onSCSI}, {Name: "usb-hub", Bus: onUSB, Why: whyUSB}, {Name: "usb-net", Bus: onUSB, Why: whyUSB},
+	{Name: "usb-storage", Bus: onUSB, Why: whyUSB, Offers: onSCSI, Apply: checkUSBStorage}, {Name: "usb-hub", Bus: onUSB, Why: whyUSB}, {Name: "usb-net", Bus: onUSB, Why: whyUSB},
 	{Name: "usb-serial", Bus: onUSB, Why: whyUSB}, {Name: "usb-host", Bus: onUSB, Why: whyUSB}, {Name: "usb-redir", Bus: onUSB, Why: whyUSB},
 	{Name: "usb-audio", Bus: onUSB, Why: whyUSB}, {Name: "usb-ccid", Bus: onUSB, Why: whyUSB, Offers: onCCID}, {Name: "usb-bot", Bus: onUSB, Why: whyUSB, Offers: onSCSI},
 	{Name: "usb-uas", Bus: onUSB, Why: whyUSB, Offers: onSCSI}, {Name: "usb-mtp", Bus: onUSB, Why: whyUSB}, {Name: "usb-braille", Bus: onUSB, Why: whyUSB},

@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,7 @@ func TestBARsByProperty(t *testing.T) {
 		{"-device virtio-net-pci,netdev=n -netdev tap,id=n,queues=130", []BAR{io(0, 0x20), mem32(1, 0x2000), pref64(4, 0x4000)}},
 		{`-netdev {"type":"tap","id":"n","queues":130} -device virtio-net-pci,netdev=n,vectors=4`, []BAR{io(0, 0x20), mem32(1, 0x1000), pref64(4, 0x4000)}},
 		{"-netdev tap,id=n,fds=" + strings.Repeat("3:", 129) + "3 -device virtio-net-pci,netdev=n,mq=on", []BAR{io(0, 0x40), mem32(1, 0x2000), pref64(4, 0x4000)}},
+		{"-global virtio-gpu-device.hostmem=256M -device virtio-vga", []BAR{pref32(0, 8*mib), mem32(1, 0x1000), pref64(2, 0x4000), pref64(4, 256*mib)}},
 		{"-device edu,id=x -set device.x.addr=0x9", []BAR{mem32(0, mib)}},
 	} {
 		m, err := ParseArgs(strings.Fields("-M q35 -nodefaults "+tc.line), testRelease, ParseOptions{})
@@ -76,6 +78,91 @@ func TestCPUGlobals(t *testing.T) {
 		}
 		if m.CPU.PhysBits != tc.bits || m.CPU.EAX&15 != tc.stepping {
 			t.Errorf("%s: %d bits, stepping %d; want %d and %d", tc.line, m.CPU.PhysBits, m.CPU.EAX&15, tc.bits, tc.stepping)
+		}
+	}
+}
+
+// TestROMBAR: rombar= is a number. Any spelling of 0 takes the ROM away, as the configuration space of QEMU 7.2.22 and 11.1.3
+// shows, and a word is refused there too.
+func TestROMBAR(t *testing.T) {
+	for _, tc := range []struct {
+		value string
+		rom   uint32
+	}{{"0", 0}, {"00", 0}, {"0x0", 0}, {"-0", 0}, {"+0", 0}, {"1", nicROM}, {"+1", nicROM}, {"4294967295", nicROM}} {
+		m, err := ParseArgs(strings.Fields("-M q35 -nodefaults -device virtio-net-pci,rombar="+tc.value), testRelease, ParseOptions{})
+		if err != nil {
+			t.Errorf("rombar=%s: %v", tc.value, err)
+			continue
+		}
+		i := slices.IndexFunc(m.Root.Devices, func(d *PCIDevice) bool { return !d.BuiltIn })
+		if got := m.Root.Devices[i].ROM; got != tc.rom {
+			t.Errorf("rombar=%s: a ROM of %#x bytes, want %#x", tc.value, got, tc.rom)
+		}
+	}
+	for _, v := range []string{"off", "on", "", "0 "} {
+		args := []string{"-M", "q35", "-nodefaults", "-device", "virtio-net-pci,rombar=" + v}
+		if _, err := ParseArgs(args, testRelease, ParseOptions{}); !errors.Is(err, ErrUsage) {
+			t.Errorf("rombar=%q: got %v, want %v", v, err, ErrUsage)
+		}
+	}
+}
+
+// TestBaseDriverGlobals: a global of a driver reaches those whose class is below it, and no other. Places that QEMU 7.2.22 and
+// 11.1.3 give by such globals.
+func TestBaseDriverGlobals(t *testing.T) {
+	for _, tc := range []struct {
+		line  string
+		index uint32
+	}{
+		{"-global am53c974.acpi-index=5 -device dc390", 5},
+		{"-global dc390.acpi-index=5 -device am53c974", 0},
+		{"-global lsi53c895a.acpi-index=5 -device lsi53c810", 5},
+		{"-global lsi53c810.acpi-index=5 -device lsi53c895a", 0},
+		{"-global pxb-pcie.bus_nr=9 -global pxb-pcie.acpi-index=5 -device pxb-cxl", 5},
+		{"-global megasas.acpi-index=5 -device megasas-gen2", 0},
+	} {
+		m, err := ParseArgs(strings.Fields("-M q35,cxl=on -nodefaults "+tc.line), testRelease, ParseOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", tc.line, err)
+			continue
+		}
+		i := slices.IndexFunc(m.Root.Devices, func(d *PCIDevice) bool { return !d.BuiltIn })
+		if got := m.Root.Devices[i].ACPIIndex; got != tc.index {
+			t.Errorf("%s: acpi-index %d, want %d", tc.line, got, tc.index)
+		}
+	}
+	args := strings.Fields("-M q35,nvdimm=on -m 1G,slots=4,maxmem=8G -global pc-dimm.slot=2 -object memory-backend-ram,id=m,size=512M -device nvdimm,memdev=m,id=n")
+	m, err := ParseArgs(args, testRelease, ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.NVDIMMs) != 1 || m.NVDIMMs[0].Slot != 2 {
+		t.Errorf("the NVDIMM of pc-dimm.slot=2: %+v", m.NVDIMMs)
+	}
+}
+
+// TestPortGlobals: a downstream port is a slot and no root port, so that a global of root ports alone does not reach it.
+// QEMU 11.1.3 hands out such tables.
+func TestPortGlobals(t *testing.T) {
+	for _, tc := range []struct {
+		global     string
+		root, down bool // whether they take devices at run time
+	}{{"pcie-root-port-base.hotplug=off", false, true}, {"pcie-slot.hotplug=off", false, false}, {"xio3130-downstream.hotplug=off", true, false}} {
+		m, err := ParseArgs(strings.Fields("-M q35 -nodefaults -global "+tc.global+
+			" -device ioh3420,chassis=1 -device x3130-upstream,id=u -device xio3130-downstream,bus=u,chassis=2"), testRelease, ParseOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", tc.global, err)
+			continue
+		}
+		ports := map[PCIKind]bool{}
+		for _, d := range m.Root.Devices {
+			ports[d.Kind] = d.HotplugPort
+			if d.Kind == UpstreamPort {
+				ports[DownstreamPort] = d.Bridge.Devices[0].HotplugPort
+			}
+		}
+		if ports[RootPort] != tc.root || ports[DownstreamPort] != tc.down {
+			t.Errorf("%s: root port %v, downstream port %v; want %v and %v", tc.global, ports[RootPort], ports[DownstreamPort], tc.root, tc.down)
 		}
 	}
 }

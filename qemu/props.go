@@ -9,7 +9,8 @@ import (
 )
 
 // shapingProps are properties that change what a table or firmware sees and are not modelled: any use of them is refused,
-// but for the value that is the default. A driver of "*" is every driver.
+// but for the value that is the default. A driver of "*" is every driver, and a base driver (baseDrivers) those
+// above which it is.
 var shapingProps = []struct{ driver, property, same string }{
 	{"*", "romsize", ""},
 	{"*", "failover_pair_id", ""}, // the device is hidden until the guest asks for it
@@ -99,7 +100,7 @@ func (d *deviceBuild) checkProps() error {
 			return unknownErr(d.option, d.arg, fmt.Sprintf("%s has no property %q", d.model.Name, kv.Key), nearest(kv.Key, slices.Collect(known)))
 		}
 		for _, s := range shapingProps {
-			if s.property == kv.Key && (s.driver == "*" || s.driver == d.model.Name) && !sameValue(kv.Value, s.same) {
+			if s.property == kv.Key && slices.Contains([]string{"*", d.model.Name, baseDrivers[d.model.Name]}, s.driver) && !sameValue(kv.Value, s.same) {
 				return unsupportedErr(d.option, d.arg, "%s=%s changes what firmware sees of the device, which is not modelled", kv.Key, kv.Value)
 			}
 		}

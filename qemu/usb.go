@@ -74,6 +74,12 @@ func (d *deviceBuild) claimPort() error {
 	return nil
 }
 
+// checkUSBStorage refuses globals that put the SCSI disk which the device makes itself into the boot order: in QEMU 7.2.22 they
+// do, in 11.1.3 they do not. Follows QEMU 10.2, hw/scsi/scsi-bus.c, scsi_bus_legacy_add_drive.
+func checkUSBStorage(d *deviceBuild) error {
+	return d.b.refuseGlobals([]string{"scsi-hd", "scsi-cd", "scsi-generic"}, noBootIndex)
+}
+
 // usbNames are the Open Firmware names of USB devices that can be booted.
 var usbNames = map[string]string{"usb-storage": "storage", "usb-bot": "storage", "usb-uas": "storage", "usb-net": "network"}
 

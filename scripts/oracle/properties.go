@@ -16,10 +16,14 @@ import (
 // types are names of backends and the like, of which the generator makes what there is.
 var sweepValues = map[string][]string{
 	"bool": {"on", "off"}, "OnOffAuto": {"on", "off", "auto"},
-	"uint8": {"0", "1", "3", "200"}, "uint16": {"0", "1", "3", "2000"}, "uint32": {"0", "1", "3", "256", "4096"}, "uint64": {"0", "1", "64", "1048576"},
-	"int32": {"0", "1", "3", "200"}, "int64": {"0", "1", "200"}, "int": {"0", "1", "3", "200"},
-	"size": {"0", "1M", "4M", "64M", "4G"}, "size32": {"0", "1M"},
-	"PCIELinkSpeed": {"2_5", "32"}, "PCIELinkWidth": {"1", "16"}, "FdcDriveType": {"144"}, "ON_OFF_AUTO": {"on", "off"},
+	"uint8": {"0", "1", "2", "3", "7", "0x10", "31", "200", "255"}, "uint16": {"0", "1", "2", "3", "010", "16", "64", "255", "256", "2000", "65535"},
+	"uint32": {"0", "1", "2", "3", "010", "16", "33", "64", "255", "256", "2048", "4096", "65536", "2147483648", "4294967295"},
+	"uint64": {"0", "1", "64", "4096", "1048576", "0x100000000", "1099511627776", "18446744073709551615"},
+	"int32":  {"-1", "0", "0x0", "1", "3", "200"}, "int64": {"-1", "0", "1", "200"}, "int": {"-1", "0", "1", "3", "16", "200"},
+	"size": {"0", "1", "4K", "1M", "3M", "4M", "64M", "4G", "1T", "18446744073709551615"}, "size32": {"0", "1", "512", "1024", "4096", "64k", "1M", "2M"},
+	"PCIELinkSpeed": {"2_5", "5", "16", "32", "64"}, "PCIELinkWidth": {"1", "2", "12", "16", "32"}, "FdcDriveType": {"144"}, "ON_OFF_AUTO": {"on", "off"},
+	"str": {"", "x", "0", "on", "a-somewhat-long-name-of-thirty-nine-letters"}, "OnOffSplit": {"on", "off", "split"}, "OffAutoPCIBAR": {"off", "auto", "bar0", "bar4"},
+	"BlockdevOnError": {"auto", "stop", "ignore"}, "BiosAtaTranslation": {"none", "large"}, "EndianMode": {"big", "little"}, "GranuleMode": {"4k", "64k", "host"},
 }
 
 // notSwept are properties that name a place or another object, which the generator varies.
@@ -122,6 +126,7 @@ func (r *report) sweep() error {
 		}
 		s, at, ok := baseShape(driver, release, r.o.tpm)
 		if !ok {
+			fmt.Fprintln(r.w, "left out:", driver)
 			continue
 		}
 		if j := r.e.judge(s, r.o.files); j.outcome != equal {
