@@ -175,15 +175,40 @@ func (b *builder) applyGlobal(g global) error {
 // deviceClasses are the classes above drivers whose properties the drivers inherit.
 var deviceClasses = []string{"virtio-pci", "virtio-device", "pci-device", "pcie-slot", "pcie-root-port-base", "ide-device"}
 
-// classesOf returns the classes whose globals a driver takes.
+// parents are the drivers that other drivers inherit from. Follows QEMU 10.2: hw/scsi/esp-pci.c, lsi53c895a.c, hw/mem/nvdimm.c,
+// hw/vfio/pci.c, hw/char/virtio-console.c and hw/pci-bridge/pci_expander_bridge.c.
+var parents = map[string]string{
+	"dc390": "am53c974", "lsi53c810": "lsi53c895a", "nvdimm": "pc-dimm", "vfio-pci-nohotplug": "vfio-pci",
+	"virtconsole": "virtserialport", "pxb-cxl": "pxb-pcie",
+}
+
+// wrapped are the devices that a virtio function wraps, where they are not named like the function.
+var wrapped = map[string]string{"virtio-vga": "virtio-gpu-device"}
+
+// innerClasses returns the classes of the device that a virtio function wraps.
+func innerClasses(m *deviceModel) []string {
+	if !strings.HasPrefix(m.Name, "virtio-") && !strings.HasPrefix(m.Name, "vhost-") {
+		return nil
+	}
+	base, _, _ := strings.Cut(m.Name, "-pci")
+	inner := base + "-device"
+	if w, ok := wrapped[m.Name]; ok {
+		inner = w
+	}
+	return []string{"virtio-device", inner}
+}
+
+// classesOf returns the classes whose globals a driver takes itself.
 func classesOf(m *deviceModel) []string {
 	c := []string{m.Name}
+	if p, ok := parents[m.Name]; ok {
+		c = append(c, p)
+	}
 	if m.Bus == onPCI {
 		c = append(c, "pci-device")
 	}
 	if strings.HasPrefix(m.Name, "virtio-") || strings.HasPrefix(m.Name, "vhost-") {
-		base, _, _ := strings.Cut(m.Name, "-pci")
-		c = append(c, "virtio-pci", "virtio-device", base+"-device")
+		c = append(c, "virtio-pci")
 	}
 	if m.Bus == onIDE {
 		c = append(c, "ide-device")
@@ -194,24 +219,31 @@ func classesOf(m *deviceModel) []string {
 	return c
 }
 
-// withGlobals puts the globals of a device's classes before its own properties.
+// withGlobals puts the globals of a device's classes before its own properties: first those of the device that a virtio
+// function wraps, which QEMU makes before the function, wherever they stand.
+// Follows QEMU 10.2, hw/virtio/virtio.c, virtio_instance_init_common, and qom/object.c, object_apply_global_props.
 func (b *builder) withGlobals(m *deviceModel, p props) props {
 	var out props
-	for _, g := range b.globals {
-		if slices.Contains(classesOf(m), g.driver) {
-			out = append(out, KeyValue{g.property, g.value})
+	for _, classes := range [][]string{innerClasses(m), classesOf(m)} {
+		for _, g := range b.globals {
+			if slices.Contains(classes, g.driver) {
+				out = append(out, KeyValue{g.property, g.value})
+			}
 		}
 	}
 	return append(out, p...)
 }
 
 // refuseGlobals refuses globals of classes that reach a device which no -device option makes, and set a property of it that
-// a measurement shows. Empty and 0 are the defaults of all of them.
+// a measurement shows, to another value than its default. 0 is not the default of all: it is a boot index, a port and an IRQ.
 func (b *builder) refuseGlobals(classes []string, properties ...string) error {
 	for _, g := range b.globals {
-		if slices.Contains(classes, g.driver) && slices.Contains(properties, g.property) && g.value != "" && g.value != "0" {
+		if slices.Contains(classes, g.driver) && slices.Contains(properties, g.property) && g.value != "" && g.value != madeDefaults[g.property] {
 			return unsupportedErr("-global", g.driver+"."+g.property+"="+g.value, "what it does to a device that the machine makes is not modelled")
 		}
 	}
 	return nil
 }
+
+// madeDefaults are those of the properties that refuseGlobals is asked about whose defaults can be said.
+var madeDefaults = map[string]string{"acpi-index": "0", "bootindex": "-1"}
