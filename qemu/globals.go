@@ -213,8 +213,11 @@ func classesOf(m *deviceModel) []string {
 	if m.Bus == onIDE {
 		c = append(c, "ide-device")
 	}
-	if m.Kind == RootPort || m.Kind == DownstreamPort {
+	switch m.Kind {
+	case RootPort:
 		c = append(c, "pcie-slot", "pcie-root-port-base")
+	case DownstreamPort:
+		c = append(c, "pcie-slot")
 	}
 	return c
 }

@@ -170,6 +170,8 @@ func TestSpellings(t *testing.T) {
 		{"-M q35 -global lsi53c895a.acpi-index=4 -device lsi53c810", "-M q35 -device lsi53c810,acpi-index=4"},
 		{"-M q35 -vga virtio -global virtio-gpu-device.hostmem=64M", "-M q35 -vga virtio -global virtio-vga.hostmem=64M"},
 		{"-M q35 -global virtio-scsi-pci.num_queues=3 -global virtio-scsi-device.num_queues=400 -device virtio-scsi-pci", "-M q35 -device virtio-scsi-pci,num_queues=3"},
+		{"-M q35 -global pcie-root-port-base.hotplug=off -device x3130-upstream,id=u -device xio3130-downstream,bus=u", "-M q35 -device x3130-upstream,id=u -device xio3130-downstream,bus=u"},
+		{"-M q35 -global pcie-root-port-base.hotplug=off -device ioh3420", "-M q35 -device ioh3420,hotplug=off"},
 		{"-M q35 -object tdx-guest,id=t,mrconfigid=x,quote-generation-socket.type=vsock,sept-ve-disable=on", "-M q35"},
 	} {
 		a, b := parseLine(t, testRelease, pair[0]), parseLine(t, testRelease, pair[1])
