@@ -172,6 +172,14 @@ func TestSpellings(t *testing.T) {
 		{"-M q35 -global virtio-scsi-pci.num_queues=3 -global virtio-scsi-device.num_queues=400 -device virtio-scsi-pci", "-M q35 -device virtio-scsi-pci,num_queues=3"},
 		{"-M q35 -global pcie-root-port-base.hotplug=off -device x3130-upstream,id=u -device xio3130-downstream,bus=u", "-M q35 -device x3130-upstream,id=u -device xio3130-downstream,bus=u"},
 		{"-M q35 -global pcie-root-port-base.hotplug=off -device ioh3420", "-M q35 -device ioh3420,hotplug=off"},
+		// Of -smp and -boot and of the machine's groups of these names what comes later holds; -m holds before memory.
+		{"-M q35 -smp 2 -M smp.cpus=4", "-M q35 -smp 4"},
+		{"-M q35,smp.cpus=4 -smp 2", "-M q35 -smp 2"},
+		{"-M q35 -smp 4,sockets=4 -M smp.sockets=2", "-M q35 -smp 4,sockets=2"},
+		{"-M q35 -boot menu=on,strict=on -M boot.menu=off", "-M q35 -boot menu=off,strict=on"},
+		{"-M q35 -m 1G -M memory.size=2G", "-M q35 -m 1G"},
+		{"-M q35,memory.size=1073741824", "-M q35 -m 1024"},
+		{"-M q35,memory.size=0x40000000", "-M q35 -m 1024"},
 		{"-M q35 -object tdx-guest,id=t,mrconfigid=x,quote-generation-socket.type=vsock,sept-ve-disable=on", "-M q35"},
 	} {
 		a, b := parseLine(t, testRelease, pair[0]), parseLine(t, testRelease, pair[1])

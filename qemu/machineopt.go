@@ -7,7 +7,7 @@ import (
 )
 
 // readMachine notes -machine. Repeated options merge, the later value of a key holding.
-// Follows QEMU 10.2, system/vl.c, and util/keyval.c, keyval_parse.
+// Follows QEMU 10.2, system/vl.c, machine_merge_property and parse_memory_options, and util/keyval.c, keyval_parse.
 func (b *builder) readMachine(arg string) error {
 	if arg == "" {
 		return usageErr("-machine", arg, "is empty")
@@ -17,7 +17,16 @@ func (b *builder) readMachine(arg string) error {
 		return err
 	}
 	for _, kv := range p {
-		b.machine[strings.ReplaceAll(kv.Key, "_", "-")] = kv.Value
+		key := strings.ReplaceAll(kv.Key, "_", "-")
+		// -smp and -boot are merged where they stand, too; -m is only at the end.
+		switch group, rest, _ := strings.Cut(key, "."); group {
+		case "smp":
+			b.smp = append(b.smp, KeyValue{rest, kv.Value})
+		case "boot":
+			b.boot = append(b.boot, KeyValue{rest, kv.Value})
+		default:
+			b.machine[key] = kv.Value
+		}
 	}
 	return nil
 }
@@ -287,17 +296,13 @@ func (b *builder) resolveMachine() error {
 	for _, k := range sortedKeys(b.machine) {
 		v := b.machine[k]
 		switch group, rest, dotted := strings.Cut(k, "."); {
-		case dotted && group == "smp":
-			b.smp = append(props{{rest, v}}, b.smp...)
-			continue
 		case dotted && group == "memory":
 			if rest == "max-size" {
 				rest = "maxmem"
+			} else if n, ok := parseSize(v, 0); ok && rest == "size" {
+				v = fmt.Sprintf("%dB", n) // -m alone counts MiB
 			}
 			b.memory = append(props{{rest, v}}, b.memory...)
-			continue
-		case dotted && group == "boot":
-			b.boot = append(props{{rest, v}}, b.boot...)
 			continue
 		case dotted && group == "smp-cache":
 			continue // CPUID leaf 4, which no table has
