@@ -27,20 +27,20 @@ const (
 	lastFunction  = 0xff
 )
 
-// buildDMAR appends the DMA remapping table: one unit, with the I/O APIC and every function on the root bus in its scope
-// (QEMU v10.2.2, hw/i386/acpi-build.c, build_dmar_q35).
+// buildDMAR appends the DMA remapping table: one unit, with the I/O APIC and every function on the root bus that it translates for
+// in its scope (QEMU v10.2.2, hw/i386/acpi-build.c, build_dmar_q35).
 func (s *state) buildDMAR() error {
 	io := s.m.IOMMU
 	bits := io.AWBits
 	if bits == 0 {
 		bits = defaultAWBits
 	}
-	if err := s.oneRoot("intel-iommu"); err != nil {
+	root, err := s.translated("intel-iommu")
+	if err != nil {
 		return err
 	}
-	functions := s.m.Root.Devices
-	if s.m.BypassIOMMU {
-		functions = nil
+	if root == nil {
+		root = &qemu.Bus{}
 	}
 	return s.rooted(header{sig: "DMAR", revision: 1}, func() error {
 		flags := byte(0)
@@ -50,16 +50,16 @@ func (s *state) buildDMAR() error {
 		s.bytes(byte(bits-1), flags)
 		s.zeros(10)
 		s.word(0) // a remapping unit
-		s.word(uint16(dmarUnitLen + dmarScopeLen*(1+len(functions))))
+		s.word(uint16(dmarUnitLen + dmarScopeLen*(1+len(root.Devices))))
 		s.zeros(4) // flags, segment
 		s.qword(iommuBase)
 		s.bytes(dmarIOAPIC, dmarScopeLen, 0, 0, 0, ioapicBus, 0, 0)
-		for _, d := range functions {
+		for _, d := range root.Devices {
 			kind := byte(dmarEndpoint)
 			if isBridge(d) {
 				kind = dmarBridge
 			}
-			s.bytes(kind, dmarScopeLen, 0, 0, 0, 0, d.Slot, d.Function)
+			s.bytes(kind, dmarScopeLen, 0, 0, 0, root.BusNr, d.Slot, d.Function)
 		}
 		if io.DeviceTLB {
 			s.bytes(2, 0, 8, 0, 1, 0, 0, 0) // every root port has ATS
@@ -68,15 +68,24 @@ func (s *state) buildDMAR() error {
 	})
 }
 
-// oneRoot refuses machines where an IOMMU translates for functions on more than one root bus: QEMU walks its root buses in
-// the order of a hash table of all its objects.
-func (s *state) oneRoot(iommu string) error {
-	for _, d := range s.m.Root.Devices {
-		if r := d.ExtraRoot; r != nil && len(r.Devices) > 0 && !r.NoIOMMU && !s.m.BypassIOMMU {
-			return unsupported(iommu, "", "with functions on the root bus of "+d.Driver+" "+d.ID)
-		}
+// translated returns the root bus that an IOMMU translates for, nil where every one is bypassed. It refuses machines where
+// there are functions on more than one such bus: QEMU walks its root buses in the order of a hash table of all its objects.
+func (s *state) translated(iommu string) (*qemu.Bus, error) {
+	var root *qemu.Bus
+	if !s.m.BypassIOMMU {
+		root = s.m.Root
 	}
-	return nil
+	for _, d := range s.m.Root.Devices {
+		r := d.ExtraRoot
+		if r == nil || r.NoIOMMU || len(r.Devices) == 0 {
+			continue
+		}
+		if root != nil {
+			return nil, unsupported(iommu, "", "with functions on the root bus of "+d.Driver+" "+d.ID)
+		}
+		root = r
+	}
+	return root, nil
 }
 
 // onOff returns a property that is on or off.

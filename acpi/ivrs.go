@@ -35,7 +35,8 @@ const (
 // buildIVRS appends the table of the AMD IOMMU (QEMU v10.2.2, hw/i386/acpi-build.c, build_amd_iommu).
 func (s *state) buildIVRS() error {
 	io := s.m.IOMMU
-	if err := s.oneRoot("amd-iommu"); err != nil {
+	root, err := s.translated("amd-iommu")
+	if err != nil {
 		return err
 	}
 	x2APIC, err := onOff(io.Props, "xtsup", false)
@@ -46,7 +47,7 @@ func (s *state) buildIVRS() error {
 	if err != nil {
 		return err
 	}
-	entries := s.ivrsEntries()
+	entries := s.ivrsEntries(root)
 	features, register := uint32(ivrsFeatures), uint64(efrFeatures)
 	if x2APIC {
 		features, register = features|ivrsX2APIC, register|efrX2APIC
@@ -85,11 +86,11 @@ func (s *state) buildIVRS() error {
 	})
 }
 
-// ivrsEntries returns the entries of the functions that the IOMMU translates for, and of the I/O APIC.
-func (s *state) ivrsEntries() []byte {
+// ivrsEntries returns the entries of the functions on a root bus, which may be nil, and of the I/O APIC.
+func (s *state) ivrsEntries(root *qemu.Bus) []byte {
 	var out []byte
-	if !s.m.BypassIOMMU {
-		out = s.ivrsBus(nil, s.m.Root, 0)
+	if root != nil {
+		out = s.ivrsBus(nil, root, root.BusNr)
 	}
 	if len(out) == 0 {
 		out = append(out, ivhdAll, 0, 0, 0)

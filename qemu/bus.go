@@ -66,6 +66,11 @@ func (x *bus) walk() []int {
 // addBus makes a bus known.
 func (b *builder) addBus(x *bus) { b.buses = append(b.buses, x) }
 
+// rootBus returns the machine's own PCI bus.
+func (b *builder) rootBus() *bus {
+	return b.buses[slices.IndexFunc(b.buses, func(x *bus) bool { return x.pci != nil && x.pci == b.m.Root })]
+}
+
 // busName names a bus by the id of its device and its number among that device's buses or, where there is no id, by its
 // kind and how many buses of the kind were named so before. Follows QEMU 10.2, hw/core/bus.c, qbus_init_internal.
 func (b *builder) busName(kind busType, id string, number int) string {

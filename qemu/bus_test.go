@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,5 +46,14 @@ func TestBusNames(t *testing.T) {
 		if got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.line, got, tc.want)
 		}
+	}
+}
+
+// TestAMDIOMMUBus: the function of an AMD IOMMU is on the machine's own bus, though that of a port without id below an expander has its name
+// and is found before it.
+func TestAMDIOMMUBus(t *testing.T) {
+	m := parseLine(t, testRelease, "-M q35 -device pxb-pcie,bus_nr=4,id=x -device pcie-root-port,bus=x -device amd-iommu")
+	if !slices.Contains(m.Root.Devices, m.IOMMU.Device) {
+		t.Errorf("slot %d of another bus", m.IOMMU.Device.Slot)
 	}
 }

@@ -182,7 +182,23 @@ var baseDrivers = map[string]string{
 	"virtconsole": "virtserialport",
 }
 
-// classesOf returns the classes whose globals a driver takes.
+// wrapped are the devices that a virtio function wraps, where they are not named like the function.
+var wrapped = map[string]string{"virtio-vga": "virtio-gpu-device"}
+
+// innerClasses returns the classes of the device that a virtio function wraps.
+func innerClasses(m *deviceModel) []string {
+	if !strings.HasPrefix(m.Name, "virtio-") && !strings.HasPrefix(m.Name, "vhost-") {
+		return nil
+	}
+	base, _, _ := strings.Cut(m.Name, "-pci")
+	inner := base + "-device"
+	if w, ok := wrapped[m.Name]; ok {
+		inner = w
+	}
+	return []string{"virtio-device", inner}
+}
+
+// classesOf returns the classes whose globals a driver takes itself.
 func classesOf(m *deviceModel) []string {
 	c := []string{m.Name}
 	if base, ok := baseDrivers[m.Name]; ok {
@@ -192,8 +208,7 @@ func classesOf(m *deviceModel) []string {
 		c = append(c, "pci-device")
 	}
 	if strings.HasPrefix(m.Name, "virtio-") || strings.HasPrefix(m.Name, "vhost-") {
-		base, _, _ := strings.Cut(m.Name, "-pci")
-		c = append(c, "virtio-pci", "virtio-device", base+"-device")
+		c = append(c, "virtio-pci")
 	}
 	switch {
 	case m.Bus == onIDE:
@@ -202,18 +217,20 @@ func classesOf(m *deviceModel) []string {
 		c = append(c, "pcie-slot", "pcie-root-port-base")
 	case m.Kind == DownstreamPort:
 		c = append(c, "pcie-slot")
-	case m.Name == "virtio-vga":
-		c = append(c, "virtio-gpu-device") // what it wraps; there is no virtio-vga-device
 	}
 	return c
 }
 
-// withGlobals puts the globals of a device's classes before its own properties.
+// withGlobals puts the globals of a device's classes before its own properties: first those of the device that a virtio
+// function wraps, which QEMU makes before the function, wherever they stand.
+// Follows QEMU 10.2, hw/virtio/virtio.c, virtio_instance_init_common, and qom/object.c, object_apply_global_props.
 func (b *builder) withGlobals(m *deviceModel, p props) props {
 	var out props
-	for _, g := range b.globals {
-		if slices.Contains(classesOf(m), g.driver) {
-			out = append(out, KeyValue{g.property, g.value})
+	for _, classes := range [][]string{innerClasses(m), classesOf(m)} {
+		for _, g := range b.globals {
+			if slices.Contains(classes, g.driver) {
+				out = append(out, KeyValue{g.property, g.value})
+			}
 		}
 	}
 	return append(out, p...)

@@ -37,7 +37,8 @@ func addVirtioIOMMU(d *deviceBuild) error {
 var amdFunction = deviceModel{Name: "AMDVI-PCI", Bus: onPCI, Fixed: true}
 
 // addAMDIOMMU makes the function of an AMD IOMMU and notes what the IVRS table says of it. pci-id= names a function that
-// is there already. Follows QEMU 10.2, hw/i386/amd_iommu.c, amdvi_sysbus_realize.
+// is there already; else it is on the machine's own bus, whatever else is named pcie.0.
+// Follows QEMU 10.2, hw/i386/amd_iommu.c, amdvi_sysbus_realize.
 func addAMDIOMMU(d *deviceBuild) error {
 	m := d.b.m
 	if m.IOMMU.Kind != NoIOMMU {
@@ -55,7 +56,7 @@ func addAMDIOMMU(d *deviceBuild) error {
 		m.IOMMU.Device = f
 		return d.remapping()
 	}
-	f := &deviceBuild{b: d.b, model: &amdFunction, option: d.option, arg: d.arg, bus: d.b.findBus("pcie.0"), order: d.order}
+	f := &deviceBuild{b: d.b, model: &amdFunction, option: d.option, arg: d.arg, bus: d.b.rootBus(), order: d.order}
 	f.props = d.b.withGlobals(&amdFunction, nil)
 	if err := f.makePCI(); err != nil {
 		return err

@@ -144,12 +144,13 @@ func (b *builder) readNet(arg string) error {
 	return nil
 }
 
-// defaultNICs makes the devices of -nic and -net, or the one that q35 has by default. Those of -nic come first.
+// defaultNICs makes the devices of -nic and -net, or the one that q35 has by default. Those of -nic come first. Where a
+// configuration file has the former, there is the latter too, behind them.
 // Follows QEMU 10.2, net/net.c, net_init_clients and qemu_create_nic_bus_devices, and hw/pci/pci.c, pci_init_nic_devices.
 func (b *builder) defaultNICs() error {
 	list := append(b.nics, b.nets...)
 	if !b.net && !b.nodefaults {
-		list = []nic{{"default network device", "", "", nil}}
+		list = append(list, nic{"default network device", "", "", nil})
 	}
 	for _, n := range list {
 		model := n.model

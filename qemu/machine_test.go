@@ -170,6 +170,22 @@ func TestSpellings(t *testing.T) {
 		{"-M q35 -accel kvm,kernel-irqchip=split -device intel-iommu", "-M q35,kernel-irqchip=split -accel kvm -device intel-iommu"},
 		{"-M q35 -device virtio-net-pci,host_mtu=0x0,speed=-1,disable-legacy=off", "-M q35 -device virtio-net-pci,disable-legacy=off"},
 		{"-M q35 -global ide-device.bootindex=3 -nodefaults -device ide-hd,drive=d", "-M q35 -nodefaults -device ide-hd,drive=d,bootindex=3"},
+		{"-M q35 -hda x -global ide-device.bootindex=-1 -global ich9-ahci.acpi-index=0", "-M q35 -hda x"},
+		// A driver takes the globals of the drivers above it, and of the device that it wraps, which is made first.
+		{"-M q35 -global am53c974.acpi-index=4 -device dc390", "-M q35 -device dc390,acpi-index=4"},
+		{"-M q35 -global lsi53c895a.acpi-index=4 -device lsi53c810", "-M q35 -device lsi53c810,acpi-index=4"},
+		{"-M q35 -vga virtio -global virtio-gpu-device.hostmem=64M", "-M q35 -vga virtio -global virtio-vga.hostmem=64M"},
+		{"-M q35 -global virtio-scsi-pci.num_queues=3 -global virtio-scsi-device.num_queues=400 -device virtio-scsi-pci", "-M q35 -device virtio-scsi-pci,num_queues=3"},
+		{"-M q35 -global pcie-root-port-base.hotplug=off -device x3130-upstream,id=u -device xio3130-downstream,bus=u", "-M q35 -device x3130-upstream,id=u -device xio3130-downstream,bus=u"},
+		{"-M q35 -global pcie-root-port-base.hotplug=off -device ioh3420", "-M q35 -device ioh3420,hotplug=off"},
+		// Of -smp and -boot and of the machine's groups of these names what comes later holds; -m holds before memory.
+		{"-M q35 -smp 2 -M smp.cpus=4", "-M q35 -smp 4"},
+		{"-M q35,smp.cpus=4 -smp 2", "-M q35 -smp 2"},
+		{"-M q35 -smp 4,sockets=4 -M smp.sockets=2", "-M q35 -smp 4,sockets=2"},
+		{"-M q35 -boot menu=on,strict=on -M boot.menu=off", "-M q35 -boot menu=off,strict=on"},
+		{"-M q35 -m 1G -M memory.size=2G", "-M q35 -m 1G"},
+		{"-M q35,memory.size=1073741824", "-M q35 -m 1024"},
+		{"-M q35,memory.size=0x40000000", "-M q35 -m 1024"},
 		{"-M q35 -object tdx-guest,id=t,mrconfigid=x,quote-generation-socket.type=vsock,sept-ve-disable=on", "-M q35"},
 	} {
 		a, b := parseLine(t, testRelease, pair[0]), parseLine(t, testRelease, pair[1])

@@ -8,7 +8,7 @@ import (
 )
 
 // readMachine notes -machine. Repeated options merge, the later value of a key holding.
-// Follows QEMU 10.2, system/vl.c, and util/keyval.c, keyval_parse.
+// Follows QEMU 10.2, system/vl.c, machine_merge_property and parse_memory_options, and util/keyval.c, keyval_parse.
 func (b *builder) readMachine(arg string) error {
 	if arg == "" {
 		return usageErr("-machine", arg, "is empty")

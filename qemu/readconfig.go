@@ -97,6 +97,8 @@ func (b *builder) configGroup(file, group string, pairs props) error {
 	if read == nil {
 		return nil // it cannot reach a measurement
 	}
+	// Options alone keep the default network device away: QEMU 10.2, system/vl.c, qemu_init, default_net.
+	defer func(net bool) { b.net = net }(b.net)
 	return read(b, strings.Join(words, ","))
 }
 

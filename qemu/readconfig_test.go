@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,13 +61,42 @@ func TestReadConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, err := ParseArgs([]string{"-M", "q35,accel=kvm", "-m", "2048,maxmem=8G,slots=4", "-smp", "2", "-boot", "menu=on", "-global", "ICH9-LPC.disable_s3=1",
-		"-device", "pcie-root-port,id=rp1,addr=1c.0", "-device", "virtio-net-pci,bus=rp1,netdev=n0", "-netdev", "user,id=n0",
+		"-device", "pcie-root-port,id=rp1,addr=1c.0", "-device", "virtio-net-pci,bus=rp1,netdev=n0",
 		"-object", "memory-backend-ram,id=mem0,size=1G", "-fw_cfg", "opt/a,string=b,,c", "-device", "edu"}, testRelease, ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestReadConfigNIC: what a configuration file has of networks leaves the default device there, behind those of the file. So it
+// is with QEMU 7.2.22 and 11.1.3.
+func TestReadConfigNIC(t *testing.T) {
+	for _, tc := range []struct {
+		text string
+		want []string
+	}{
+		{"[net]\n  type = \"nic\"\n  model = \"e1000\"\n", []string{"e1000", "e1000e"}},
+		{"[nic]\n  type = \"user\"\n  model = \"e1000\"\n", []string{"e1000", "e1000e"}},
+		{"[netdev \"n\"]\n  type = \"user\"\n", []string{"e1000e"}},
+	} {
+		for option, without := range map[string]int{"-S": 0, "-nodefaults": 1} {
+			m, err := ParseArgs([]string{"-M", "q35", "-vga", "none", option, "-readconfig", "f"}, testRelease, ParseOptions{ReadFile: files(tc.text)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, d := range m.Root.Devices {
+				if !d.BuiltIn {
+					got = append(got, d.Driver)
+				}
+			}
+			if want := tc.want[:len(tc.want)-without]; !slices.Equal(got, want) {
+				t.Errorf("%s %q: got %q, want %q", option, tc.text, got, want)
+			}
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ func main() {
 	flag.BoolVar(&o.properties, "properties", false, "in place of random shapes, each property of each driver, one at a time")
 	flag.IntVar(&o.each, "each", 1000, "with -properties: of one that several drivers have, on so many of them")
 	flag.StringVar(&o.driver, "driver", "", "with -properties: of this driver alone")
+	flag.StringVar(&o.lines, "lines", "", "in place of random shapes, those of a file of JSON objects with args and files")
 	list := flag.String("qemu", os.Getenv("TDXKIT_QEMU"), "QEMUs: programs and folders, separated by colons (default: of PATH)")
 	flag.Parse()
 	ok, err := run(&o, *list, flag.Args(), os.Stdout)
@@ -68,6 +69,7 @@ type options struct {
 	verbose    bool
 	properties bool
 	driver     string
+	lines      string
 	each       int
 	tpm        bool
 }
@@ -109,6 +111,10 @@ func run(o *options, list string, args []string, w io.Writer) (bool, error) {
 		switch {
 		case o.properties:
 			if err := r.sweep(); err != nil {
+				return false, err
+			}
+		case o.lines != "":
+			if err := r.lines(o.lines); err != nil {
 				return false, err
 			}
 		case len(args) > 0:
