@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 )
 
 // readShapes reads shapes, each a JSON object with the words of a command line and the texts of files that it names.
@@ -44,25 +43,12 @@ func (r *report) lines(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	numbers := make(chan int)
-	var wg sync.WaitGroup
-	for range max(1, r.o.jobs) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for n := range numbers {
-				if _, err := predict(shapes[n], r.e.release); err != nil {
-					r.note(uint64(n), shapes[n], judgement{outcome: refusedByUs, err: err})
-					continue
-				}
-				r.one(uint64(n), shapes[n])
-			}
-		}()
-	}
-	for n := range shapes {
-		numbers <- n
-	}
-	close(numbers)
-	wg.Wait()
+	inParallel(r.o.jobs, 0, uint64(len(shapes)), func(n uint64) {
+		if _, err := predict(shapes[n], r.e.release); err != nil {
+			r.note(n, shapes[n], judgement{outcome: refusedByUs, err: err})
+			return
+		}
+		r.one(n, shapes[n])
+	})
 	return nil
 }

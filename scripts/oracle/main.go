@@ -239,19 +239,24 @@ type report struct {
 // all runs the shapes of the seed.
 func (r *report) all() {
 	release, _ := qemu.ParseVersion(r.e.release)
+	inParallel(r.o.jobs, r.o.first, r.o.n, func(n uint64) {
+		r.one(n, wild(generate(r.o.seed, n, release, r.o.tpm), r.o.wild, r.o.seed, n))
+	})
+}
+
+// inParallel calls do with n numbers from first on, some jobs at a time.
+func inParallel(jobs int, first, n uint64, do func(uint64)) {
 	numbers := make(chan uint64)
 	var wg sync.WaitGroup
-	for range max(1, r.o.jobs) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for n := range numbers {
-				r.one(n, wild(generate(r.o.seed, n, release, r.o.tpm), r.o.wild, r.o.seed, n))
+	for range max(1, jobs) {
+		wg.Go(func() {
+			for i := range numbers {
+				do(i)
 			}
-		}()
+		})
 	}
-	for n := r.o.first; n < r.o.first+r.o.n; n++ {
-		numbers <- n
+	for i := first; i < first+n; i++ {
+		numbers <- i
 	}
 	close(numbers)
 	wg.Wait()
