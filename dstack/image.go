@@ -35,8 +35,8 @@ func (e *MismatchError) Error() string {
 // nothing of that file.
 var ErrUnlisted = errors.New("is not in " + SumsFile + ", so os_image_hash does not cover it")
 
-// errNotRegular is for folders, named pipes and devices.
-var errNotRegular = errors.New("is not a regular file")
+// ErrNotRegular is for folders, named pipes and devices.
+var ErrNotRegular = errors.New("is not a regular file")
 
 // A FileError names the file of an image folder that an error is about.
 type FileError struct {
@@ -94,7 +94,7 @@ func readSmall(fsys fs.FS, name string, most int64) ([]byte, error) {
 	case err != nil:
 		return nil, &FileError{name, err}
 	case !info.Mode().IsRegular():
-		return nil, &FileError{name, errNotRegular}
+		return nil, &FileError{name, ErrNotRegular}
 	}
 	f, err := fsys.Open(name)
 	if err != nil {

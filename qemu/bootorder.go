@@ -80,9 +80,6 @@ func (d *deviceBuild) bootIndex() error {
 	return d.b.addBoot(d.option, d.arg, n, path)
 }
 
-// nvmeSuffixFixed is the first release of 10.0 that was seen to give bootindex= of an nvme-ns a path that it still owns.
-const nvmeSuffixFixed = 13
-
 // bootPath is the Open Firmware path of a device that can be booted.
 func (d *deviceBuild) bootPath() (string, error) {
 	unknown := unsupportedErr(d.option, d.arg, "the path that bootindex= of a %s gives the firmware is not modelled", d.model.Name)
@@ -113,7 +110,7 @@ func (d *deviceBuild) bootPath() (string, error) {
 			return path, nil
 		}
 	case onNVMe:
-		if v := d.b.m.Release; v.Less(Version{Major: 10, Minor: 1}) && (v.Less(Version{Major: 10}) || v.Micro < nvmeSuffixFixed) {
+		if d.b.m.Traits.NVMePathFreed {
 			return "", unsupportedErr(d.option, d.arg, "before QEMU 10.0.13 bootindex= of an nvme-ns gives the firmware memory that was freed")
 		}
 		// Its path is made before the device knows its number or its bus (hw/nvme/ns.c, nvme_ns_instance_init).

@@ -30,6 +30,8 @@ type Traits struct {
 	PatchesKernel    bool // the setup header of a TD's kernel is patched
 	NoNamedBlobs     bool // there is no etc/boot/kernel, only the patched kernel
 	KernelRandomSeed bool // a random seed is appended to the kernel
+	NVMePathFreed    bool // the path that an nvme-ns gives to the boot order is memory that was freed
+	TDFeaturesOwn    bool // which CPUID features a TD has is up to a build with TDX patches, not to upstream
 
 	// SMBIOS.
 	HTNotInFeatures   bool // type 4 Processor ID lacks the HT bit that QEMU adds by topology
@@ -71,6 +73,17 @@ var changes = []change{
 		ID: "kernel.raw", Since: Version{Major: 10, Minor: 2},
 		Cite: "hw/i386/x86-common.c, x86_load_linux: 10.1.0 and 10.2.2; boots with 10.0.13 and 10.2.2",
 		Old:  func(t *Traits) { t.PatchesKernel = true },
+	},
+	{
+		ID: "cpu.td-features", Since: Version{Major: 10, Minor: 1},
+		Cite: "target/i386/kvm/tdx.c, tdx_check_features: 10.2.2; TDX came upstream with 10.1",
+		Old:  func(t *Traits) { t.TDFeaturesOwn = true },
+	},
+	{
+		ID: "boot.nvme-path", Since: Version{Major: 10, Minor: 1},
+		Backports: []Version{{Major: 10, Micro: 13}},
+		Cite:      "hw/nvme/ns.c, nvme_ns_instance_init: 10.2.2; boot order of 10.0.13, the first of 10.0 that was seen to own the path; what is before is refused",
+		Old:       func(t *Traits) { t.NVMePathFreed = true },
 	},
 	{
 		ID: "kernel.named-blobs", Since: Version{Major: 10},

@@ -224,7 +224,7 @@ func (b *builder) resolveCPU() error {
 // givenCPUID takes CPUID leaf 1 from the caller, who may have read it in a guest of another shape or on the host. HT is
 // QEMU's to set by the topology where it is in the features at all: KVM tells no guest of it.
 func (b *builder) givenCPUID(s cpuSettings, id CPUID) error {
-	if upstream := !b.m.Release.Less(Version{Major: 10, Minor: 1}); b.m.TDX && b.kvm() && upstream && id.EDX&^tdEDX != 0 {
+	if b.m.TDX && b.kvm() && !b.m.Traits.TDFeaturesOwn && id.EDX&^tdEDX != 0 {
 		return &OptionError{Option: "--cpuid", Arg: fmt.Sprintf("%#08x,%#08x", id.EAX, id.EDX), Err: ErrUsage,
 			Msg:  fmt.Sprintf("EDX has bits %#x, which no TD has", id.EDX&^tdEDX),
 			Hint: "give what CPUID says in a TD, not on the host, or name the host's processor with --host-cpu"}
@@ -280,7 +280,7 @@ func (b *builder) hostCPU(s cpuSettings) error {
 		c.Why = "which features the host's KVM gives a guest that is no TD is not known; give --cpuid"
 		return nil
 	}
-	if b.m.Release.Less(Version{Major: 10, Minor: 1}) {
+	if b.m.Traits.TDFeaturesOwn {
 		c.Why = fmt.Sprintf("which features a TD has under QEMU %s, before TDX was upstream, is not known; give --cpuid", b.m.Release)
 		return nil
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -76,9 +75,6 @@ func newMetadataJSON(m *dstack.Metadata) metadataJSON {
 	}
 }
 
-// errNotRegular is for what a list cannot state the digest of.
-var errNotRegular = errors.New("is not a regular file")
-
 func sumFile(root *os.Root, name string) ([sha256.Size]byte, error) {
 	f, err := root.OpenFile(name, openAtOnce, 0)
 	if err != nil {
@@ -86,7 +82,7 @@ func sumFile(root *os.Root, name string) ([sha256.Size]byte, error) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return [sha256.Size]byte{}, &dstack.FileError{Name: name, Err: cmp.Or(err, errNotRegular)}
+		return [sha256.Size]byte{}, &dstack.FileError{Name: name, Err: cmp.Or(err, dstack.ErrNotRegular)}
 	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {

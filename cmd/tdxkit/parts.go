@@ -3,10 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/tdxkit/tdxkit/internal/bin"
 	"github.com/tdxkit/tdxkit/kernel"
@@ -19,8 +19,9 @@ type part struct {
 	name string // as the command line has it
 	path string // as messages have it
 	file *os.File
-	info fs.FileInfo // when it was opened
-	size int64       // bytes
+	// size in bytes, and when it was last written to, as it was opened
+	size     int64
+	modified time.Time
 	// listed says that the file lies in an image folder, whose list of digests has to have it.
 	listed bool
 }
@@ -109,7 +110,7 @@ func (s *source) open(r role, name string) (*part, error) {
 		p.file.Close()
 		return nil, err
 	}
-	p.info, p.size = info, info.Size()
+	p.size, p.modified = info.Size(), info.ModTime()
 	return p, nil
 }
 
@@ -133,7 +134,7 @@ var errChanged = errors.New("changed while it was read")
 // were in the file all at once only if this is nil after they were read.
 func (p *part) wantUnchanged() error {
 	info, err := p.file.Stat()
-	if err == nil && (info.Size() != p.size || !info.ModTime().Equal(p.info.ModTime())) {
+	if err == nil && (info.Size() != p.size || !info.ModTime().Equal(p.modified)) {
 		err = errChanged
 	}
 	return err
